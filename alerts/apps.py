@@ -1,0 +1,9 @@
+"""Registers ``alerts`` with Django."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class AlertsConfig(AppConfig):
+    name = "alerts"

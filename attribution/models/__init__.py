@@ -1,0 +1,61 @@
+"""The tables of the books, one family of nouns a file."""
+
+from attribution.models.dimensions import Attribution, Customer, DimensionOverflow, DimensionSet
+from attribution.models.events import CallEvent, CallUnit, IngestBatch
+from attribution.models.owners import (
+    BusinessUnit,
+    CostCentre,
+    CostCentrePlacement,
+    Feature,
+    FeatureOwnership,
+    RegistryState,
+    Team,
+    TeamPlacement,
+    Tier,
+)
+from attribution.models.quarantine import Quarantined, QuarantineReason
+from attribution.models.rollups import (
+    BooksSetting,
+    CustomerDay,
+    CustomerUnitDay,
+    DurationDay,
+    TaskDay,
+    UnitDay,
+    UnitHour,
+    UsageDay,
+    UsageHour,
+    UserDay,
+    Verification,
+)
+
+__all__ = [
+    "Attribution",
+    "BooksSetting",
+    "BusinessUnit",
+    "CallEvent",
+    "CallUnit",
+    "CostCentre",
+    "CostCentrePlacement",
+    "Customer",
+    "CustomerDay",
+    "CustomerUnitDay",
+    "DimensionOverflow",
+    "DimensionSet",
+    "DurationDay",
+    "Feature",
+    "FeatureOwnership",
+    "IngestBatch",
+    "Quarantined",
+    "QuarantineReason",
+    "RegistryState",
+    "TaskDay",
+    "Team",
+    "TeamPlacement",
+    "Tier",
+    "UnitDay",
+    "UnitHour",
+    "UsageDay",
+    "UsageHour",
+    "UserDay",
+    "Verification",
+]

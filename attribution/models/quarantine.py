@@ -1,0 +1,39 @@
+"""What could not be booked: kept with its reason until a person decides, never dropped."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class QuarantineReason(models.TextChoices):
+    """Why a record is here rather than in the books."""
+
+    INVALID = "invalid", "Breaks a rule of the format"
+    CONFLICT = "conflict", "Same id as a booked event, other content"
+    LATE_DUPLICATE = "late_duplicate", "Same id booked on another day; the first was kept"
+
+
+class Quarantined(models.Model):
+    """One record outside the books. The payload never holds prompt or completion text."""
+
+    received_at = models.DateTimeField(db_index=True)
+    reason = models.CharField(max_length=20, choices=QuarantineReason)
+    source = models.TextField(blank=True)
+    event_id = models.TextField(blank=True)
+    # Which field broke which rule; empty for conflicts.
+    field = models.TextField(blank=True)
+    code = models.TextField(blank=True)
+    message = models.TextField(blank=True)
+    payload = models.JSONField()
+    # Tells the same record, refused again, from a new one.
+    fingerprint = models.UUIDField(unique=True)
+    resolved_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "quarantine"
+        indexes = (
+            # Serves the open list, newest first.
+            models.Index(
+                fields=["-received_at"], name="quarantine_open", condition=models.Q(resolved_at=None)
+            ),
+        )

@@ -1,0 +1,1 @@
+"""Intent: budgets, consumption, forecasts, reservations, guardrails."""

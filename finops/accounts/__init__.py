@@ -1,0 +1,1 @@
+"""People, roles, API keys, and the audit log."""

@@ -1,0 +1,1 @@
+"""Below all other packages: money, periods, meters, errors, and what every request carries."""

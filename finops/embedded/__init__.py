@@ -1,0 +1,1 @@
+"""PostgreSQL, the broker and the processes of an instance on a bare machine."""

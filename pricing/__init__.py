@@ -1,0 +1,1 @@
+"""What a unit costs, when, and under which contract."""
