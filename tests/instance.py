@@ -1,4 +1,4 @@
-"""Gives every test run a PostgreSQL of its own; loaded as a plugin, before the settings.
+"""Gives every test run a PostgreSQL of its own; it comes before the settings.
 
 The process that controls the run starts one throw-away server; the workers of pytest-xdist inherit
 its address and make a database each. Whatever the environment says about a database or a broker is
@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
 
+import django
 import pytest
 
 from finops.embedded.layout import Instance
@@ -25,6 +27,8 @@ _IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 if not _IS_WORKER:
     os.environ["DATA_DIR"] = tempfile.mkdtemp(prefix="finops-test-", dir="/tmp")
 INSTANCE = Instance(Path(os.environ["DATA_DIR"]))
+os.environ["DJANGO_SETTINGS_MODULE"] = "finops.settings"
+django.setup()
 _server: subprocess.Popen[bytes] | None = None
 
 
@@ -47,6 +51,6 @@ def pytest_unconfigure() -> None:
     if _IS_WORKER:
         return
     if _server is not None:
-        _server.send_signal(2)
+        _server.send_signal(signal.SIGINT)
         _server.wait(60)
     shutil.rmtree(INSTANCE.root, ignore_errors=True)
