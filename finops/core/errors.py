@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +20,11 @@ class FieldProblem:
 
 
 class FinopsError(Exception):
-    """Base of the product's own errors; ``status`` is the HTTP status it answers with."""
+    """Base of the product's own errors; ``status`` and ``headers`` are those of its HTTP answer."""
 
     code = "error"
     status = 400
+    headers: ClassVar[Mapping[str, str]] = {}
     title = "The request could not be carried out"
 
     def __init__(self, detail: str, problems: Sequence[FieldProblem] = ()) -> None:

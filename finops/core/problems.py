@@ -34,7 +34,8 @@ def problem_body(
 def problem_response(error: FinopsError) -> HttpResponse:
     """The answer of a plain Django view to one of our errors."""
     body = problem_body(error.status, error.title, error.detail, error.problems)
-    return HttpResponse(msgspec.json.encode(body), status=error.status, content_type=CONTENT_TYPE)
+    content = msgspec.json.encode(body)
+    return HttpResponse(content, status=error.status, headers=dict(error.headers), content_type=CONTENT_TYPE)
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
@@ -42,7 +43,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     if isinstance(error, FinopsError):
         body = problem_body(error.status, error.title, error.detail, error.problems)
         set_rollback()
-        return Response(body, error.status, content_type=CONTENT_TYPE)
+        return Response(body, error.status, headers=dict(error.headers), content_type=CONTENT_TYPE)
     if isinstance(error, Http404):
         error = exceptions.NotFound()
     elif isinstance(error, PermissionDenied):
