@@ -88,19 +88,19 @@ def _execute(argv: Sequence[str]) -> int:
 def _database(instance: Instance) -> Iterator[None]:
     """Attach to the instance's server, starting it if it is down; the last to leave stops it."""
     instance.prepare()
+    if is_supervised(instance):
+        Postgres.of(instance).wait()
+        yield
+        return
     in_use = Lock.open(instance, "in-use")
     with changing(instance):
         in_use.shared()
         postgres = Postgres.of(instance)
-        supervised = is_supervised(instance)
-        if supervised:
-            postgres.wait()
-        elif not postgres.is_up():
+        if not postgres.is_up():
             postgres.initialise()
             postgres.start()
-    if not supervised and not os.environ.get("BROKER_URL"):
-        # No worker is listening: triggers go nowhere, and beat catches up at the next start.
-        os.environ["BROKER_URL"] = "memory://"
+    # No worker is listening: triggers go nowhere, and beat catches up at the next start.
+    os.environ.setdefault("BROKER_URL", "memory://")
     try:
         yield
     finally:
