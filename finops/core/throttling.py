@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.core.cache import caches
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
-from rest_framework.views import APIView
+
+if TYPE_CHECKING:
+    # The views import the throttles that the settings name: at run time this would be a circle.
+    from rest_framework.views import APIView
 
 
 class PrincipalThrottle(SimpleRateThrottle):
