@@ -76,9 +76,7 @@ class TeamMembership(models.Model):
     team = models.CharField(max_length=128)
 
     class Meta:
-        constraints = (
-            models.UniqueConstraint(fields=["user", "team"], name="membership_is_unique"),
-        )
+        constraints = (models.UniqueConstraint(fields=["user", "team"], name="membership_is_unique"),)
 
     def __str__(self) -> str:
         return f"{self.user} in {self.team}"
@@ -172,7 +170,5 @@ class IdempotentAnswer(models.Model):
 
     class Meta:
         constraints = (
-            models.UniqueConstraint(
-                fields=["principal", "key", "path"], name="idempotency_key_is_used_once"
-            ),
+            models.UniqueConstraint(fields=["principal", "key", "path"], name="idempotency_key_is_used_once"),
         )

@@ -137,6 +137,7 @@ BOUND_TO_TEAMS = frozenset({Role.LEAD, Role.ENGINEER})
 class Principal:
     """A caller: a person or a key. ``visible_teams`` is None when they see all of them."""
 
+    identity: str  # unique and lasting: "key 7", "person 3"
     label: str  # for the audit log
     capabilities: frozenset[Capability]
     scopes: frozenset[str]
@@ -191,6 +192,7 @@ def principal_of_key(key: ApiKey) -> Principal:
     may = {capability for capability, scope in SCOPE_OF.items() if key.allows(scope)}
     scopes = frozenset(Scope) if Scope.ADMIN in key.scopes else frozenset(key.scopes)
     return Principal(
+        identity=f"key {key.pk}",
         label=f"key: {key.name}",
         capabilities=frozenset(may - ORGANISATION_WIDE if key.team else may),
         scopes=scopes,
@@ -203,6 +205,7 @@ def principal_of_person(user: User) -> Principal:
     """What a person may do and see; one query for the teams of those who are bound to teams."""
     may, teams = ROLE_CAPABILITIES[user.role], _teams_seen_by(user)
     return Principal(
+        identity=f"person {user.pk}",
         label=user.email,
         capabilities=may if teams is None else may - ORGANISATION_WIDE,
         scopes=ROLE_SCOPES[user.role],
