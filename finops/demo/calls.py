@@ -153,7 +153,8 @@ def _tries(random: np.random.Generator, turns: int, errors: float) -> Ints:
 
 def _first_of_each(groups: Ints) -> Ints:
     """For each element of a sorted array of groups: the index at which its group begins."""
-    return np.searchsorted(groups, groups, side="left").astype(np.int64)
+    begin: Ints = np.searchsorted(groups, groups, side="left")
+    return begin.astype(np.int64)
 
 
 def _launched(window: Window, index: int) -> Floats:
@@ -179,7 +180,8 @@ def _moments(
 def _draw(weights: Floats, count: int, random: np.random.Generator) -> Ints:
     """Indices drawn with the given weights."""
     bounds = np.cumsum(weights)
-    return np.searchsorted(bounds, random.random(count) * bounds[-1], side="right").astype(np.int64)
+    drawn: Ints = np.searchsorted(bounds, random.random(count) * bounds[-1], side="right")
+    return drawn.astype(np.int64)
 
 
 def _zipf(size: int, count: int, random: np.random.Generator) -> Ints:
