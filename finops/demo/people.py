@@ -25,8 +25,8 @@ class Login(NamedTuple):
     """What to type at the sign-in page, and what it shows."""
 
     email: str
-    role: str
     password: str
+    role: str
 
 
 @transaction.atomic
@@ -45,7 +45,7 @@ def logins() -> list[Login]:
         return []
     users = {user.email: user for user in User.objects.filter(email__in=[email for email, *_ in _PEOPLE])}
     return [
-        Login(email, user.get_role_display(), PASSWORD)
+        Login(email, PASSWORD, user.get_role_display())
         for email, *_ in _PEOPLE
         if (user := users.get(email)) and user.is_active and user.check_password(PASSWORD)
     ]
