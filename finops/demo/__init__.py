@@ -22,6 +22,6 @@ def is_loaded() -> bool:
 def logins() -> list[Login]:
     """The demo people with their password and role; none when no demo is loaded."""
     # Imported late: is_loaded is asked for on every page, by packages far below this one.
-    from finops.demo import people
+    from finops.demo import people  # noqa: PLC0415
 
     return people.logins()
