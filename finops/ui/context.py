@@ -9,12 +9,9 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
-from finops.accounts.models import Role, Theme, User
+from finops.accounts.models import Theme, User
+from finops.accounts.permissions import ROLE_CAPABILITIES, Capability
 from finops.core.requests import request_id
-
-EVERYONE = frozenset(Role)
-SEES_ALL = frozenset({Role.ADMIN, Role.FINANCE, Role.PLATFORM, Role.VIEWER})
-MANAGES_PEOPLE = frozenset({Role.ADMIN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +21,7 @@ class Place:
     label: str
     url_name: str
     key: str = ""
-    roles: frozenset[Role] = EVERYONE
+    need: Capability = Capability.VIEW_COSTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +58,8 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
         (
             Place("Ownership", "attribution:ownership", "w"),
             Place("API keys", "accounts:keys", "k"),
-            Place("People", "accounts:people", "", MANAGES_PEOPLE),
-            Place("Audit log", "accounts:audit", "", SEES_ALL),
+            Place("People", "accounts:people", "", Capability.MANAGE_PEOPLE),
+            Place("Audit log", "accounts:audit", "", Capability.VIEW_AUDIT),
         ),
     ),
 )
@@ -95,7 +92,7 @@ def _sections(user: User, path: str) -> list[tuple[str, list[Entry]]]:
 
 
 def _entry(place: Place, user: User, path: str) -> Entry | None:
-    if user.role not in place.roles:
+    if place.need not in ROLE_CAPABILITIES[user.role]:
         return None
     try:
         url = reverse(place.url_name)

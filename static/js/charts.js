@@ -34,9 +34,10 @@ const themed = (layout) => {
   };
 };
 
-const follow = ({ points }) => {
-  const address = points.map((point) => point.customdata).find((data) => typeof data === "string" && data);
-  if (address) window.location.assign(address);
+// Where a bar leads: its own address, or its series' with the bucket's first and next day filled in.
+const addressOf = ({ customdata, data, pointNumber, x }, ends) => {
+  if (typeof customdata === "string") return customdata;
+  return data.meta?.link?.replace("{from}", x).replace("{to}", ends?.[pointNumber]);
 };
 
 const draw = (host) => {
@@ -47,8 +48,11 @@ const draw = (host) => {
   window.Plotly.react(host, data.map(painted), themed(layout), config);
   if (!host.dataset.drawn) {
     host.dataset.drawn = "yes";
-    host.on("plotly_click", follow);
-    host.classList.toggle("clickable", data.some((trace) => trace.customdata));
+    host.on("plotly_click", ({ points: [point] }) => {
+      const address = addressOf(point, layout.meta?.ends);
+      if (address) window.location.assign(address);
+    });
+    host.classList.toggle("clickable", data.some((trace) => trace.customdata || trace.meta?.link));
   }
 };
 
