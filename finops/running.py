@@ -10,12 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from django.conf import settings
 from django.core.management import call_command, get_commands
-from django.db import connections
+from django.db import connection, connections
 
 from finops import assets, demonstration
 from finops.embedded.broker import Broker
@@ -52,16 +52,16 @@ class Running:
         """Until interrupted by an exception; leaves nothing running. Raises EngineError."""
         self.instance.prepare()
         with self._alone():
-            check_address(self.host, self.port)
+            self._wait_for_commands()
             postgres, broker = self._engines()
             supervisor = self._supervisor(postgres, broker)
             try:
-                supervisor.start()
+                self._start(supervisor, postgres, broker)
                 self._prepare(postgres, broker, with_demo=with_demo)
                 supervisor.start_rest()
                 self._wait_until_ready(supervisor)
                 self._announce()
-                self._watch(supervisor, postgres)
+                self._watch(supervisor, postgres, broker)
             finally:
                 connections.close_all()
                 supervisor.stop()
@@ -81,18 +81,25 @@ class Running:
             lock.release()
 
     def _engines(self) -> tuple[Postgres | None, Broker | None]:
-        """The engines the environment does not name, ready to be started."""
-        self._wait_for_commands()
+        """The engines that the environment does not name."""
         postgres = None if _is_set("DATABASE_URL") else Postgres.of(self.instance)
+        if _is_set("BROKER_URL"):
+            return postgres, None
+        identity = postgres.identity if postgres else engine_identity(self.instance.broker)
+        return postgres, Broker.of(self.instance, identity)
+
+    def _start(self, supervisor: Supervisor, postgres: Postgres | None, broker: Broker | None) -> None:
+        """Start supervisord and the engines, when all that an earlier run left has ended."""
+        supervisor.wait_for_the_last_run(self.note)
+        check_address(self.host, self.port)
         if postgres is not None:
             postgres.settle()
             postgres.initialise()
-        broker = None
-        if not _is_set("BROKER_URL"):
-            identity = postgres.identity if postgres else engine_identity(self.instance.broker)
-            broker = Broker.of(self.instance, identity)
+        if broker is not None:
             broker.initialise()
-        return postgres, broker
+        shutil.rmtree(self.instance.metrics, ignore_errors=True)
+        self.instance.metrics.mkdir(mode=0o700, parents=True)
+        supervisor.start()
 
     def _wait_for_commands(self) -> None:
         """Commands on a stopped instance run a server of their own: let them finish first."""
@@ -111,8 +118,6 @@ class Running:
             in_use.release()
 
     def _supervisor(self, postgres: Postgres | None, broker: Broker | None) -> Supervisor:
-        shutil.rmtree(self.instance.metrics, ignore_errors=True)
-        self.instance.metrics.mkdir(mode=0o700, parents=True)
         os.environ.setdefault("PUBLIC_URL", self.url)
         bind = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
         programs = engines(postgres, broker)
@@ -125,6 +130,9 @@ class Running:
             postgres.wait()
         call_command("migrate", interactive=False, verbosity=0)
         call_command("createcachetable", verbosity=0)
+        with connection.cursor() as cursor:
+            # The worker keeps them ahead from here on.
+            cursor.execute("SELECT ensure_call_partition(current_date + ahead) FROM generate_series(0, 2) ahead")
         if assets.collect():
             self.note("Collected static files.")
         if "load_prices" in get_commands():
@@ -161,26 +169,14 @@ class Running:
             self.say(line)
         self.note(f"Logs: {self.instance.logs}. Stop with Ctrl-C or SIGTERM.")
 
-    def _watch(self, supervisor: Supervisor, postgres: Postgres | None) -> None:
+    def _watch(self, supervisor: Supervisor, postgres: Postgres | None, broker: Broker | None) -> None:
         """supervisord looks after its programs; we look after supervisord."""
         while True:
             if not supervisor.is_alive():
                 self.note("The supervisor ended unexpectedly: starting it again.")
-                if postgres is not None:
-                    postgres.settle()
-                self._wait_for_address()
-                supervisor.start()
+                self._start(supervisor, postgres, broker)
                 supervisor.start_rest()
             time.sleep(0.5)
-
-    def _wait_for_address(self) -> None:
-        """The web processes of the supervisor that died are ending; the address comes free."""
-        deadline = time.monotonic() + READY_SECONDS
-        while time.monotonic() < deadline:
-            with suppress(EngineError):
-                check_address(self.host, self.port)
-                return
-            time.sleep(0.2)
 
 
 def check_address(host: str, port: int) -> None:

@@ -8,11 +8,15 @@ DEATH_SIGNAL (a number, 0 for none) is what the program receives when its parent
 dies. IDENTITY is ``same``, ``namespace:UID:GID`` (a user namespace in which root is that user: files
 stay root's own) or ``user:UID:GID`` (that user, who keeps root's way through directories). The
 program replaces this process, so it keeps its process id.
+
+With FINOPS_HOLD in the environment, the program and all its children hold a shared lock on the file
+that it names: whoever can lock that file alone knows that all of them have ended.
 """
 
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import sys
 
@@ -43,12 +47,21 @@ def main(argv: list[str]) -> None:
     """Take on the identity, tie to the parent, become the program."""
     death_signal, identity, *program = argv
     parent = os.getppid()
+    if file := os.environ.get("FINOPS_HOLD"):
+        hold(file)
     assume(identity)
     if int(death_signal):
         _call(_libc.prctl, PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
         if os.getppid() != parent:
             sys.exit(f"{program[0]} was not started: its parent had already ended")
     os.execv(program[0], program)
+
+
+def hold(file: str) -> None:
+    """Lock the file, shared, for as long as any process that inherits from this one lives."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    os.set_inheritable(descriptor, True)
 
 
 def assume(identity: str) -> None:

@@ -1,4 +1,10 @@
-"""Who uses an instance now: file locks, which the kernel drops when their holder dies."""
+"""Who uses an instance now: file locks, which the kernel drops when their holder dies.
+
+``up``         held alone by the one ``up`` of the instance.
+``processes``  shared by every supervised process and its children, from start to end.
+``in-use``     shared by commands on a server that they started themselves.
+``change``     held alone while a server is made, started or stopped by a command.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +13,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from finops.embedded.layout import Instance
 
@@ -17,10 +24,13 @@ class Lock:
 
     descriptor: int
 
+    @staticmethod
+    def path(instance: Instance, name: str) -> Path:
+        return instance.root / "run" / f"{name}.lock"
+
     @classmethod
     def open(cls, instance: Instance, name: str) -> Lock:
-        path = instance.root / "run" / f"{name}.lock"
-        return cls(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        return cls(os.open(cls.path(instance, name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
     def exclusive(self) -> None:
         """Wait until nobody else holds it."""

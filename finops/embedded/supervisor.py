@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException
@@ -24,6 +24,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from finops.embedded.identity import Identity
 from finops.embedded.layout import EngineError, Instance
+from finops.embedded.locks import Lock
 
 START_SECONDS = 30
 
@@ -54,6 +55,30 @@ class Supervisor:
     def socket(self) -> Path:
         return self.instance.sockets / "supervisor.sock"
 
+    def wait_for_the_last_run(self, note: Callable[[str], object]) -> None:
+        """Until every process of an earlier run has ended: after a kill they do so by themselves.
+
+        Raises EngineError when they do not.
+        """
+        lock = Lock.open(self.instance, "processes")
+        deadline = time.monotonic() + self.longest_stop
+        told = False
+        try:
+            while not lock.try_exclusive():
+                if time.monotonic() > deadline:
+                    raise EngineError(f"Processes of an earlier run on {self.instance.root} do not end.")
+                if not told:
+                    note("Waiting for the processes of the last run to end.")
+                    told = True
+                time.sleep(0.1)
+        finally:
+            lock.release()
+
+    @property
+    def longest_stop(self) -> int:
+        """Seconds after which an orderly stop has ended or been forced."""
+        return sum(program.stop_seconds for program in self.programs) + 10
+
     def start(self) -> None:
         """Start supervisord with the programs that start at once; returns when it answers."""
         conf = self.instance.root / "run" / "supervisord.conf"
@@ -66,6 +91,7 @@ class Supervisor:
             stderr=(self.instance.logs / "supervisor.err").open("wb"),
             # A Ctrl-C at the terminal reaches us alone: we stop the rest in order.
             start_new_session=True,
+            env={**os.environ, "FINOPS_HOLD": str(Lock.path(self.instance, "processes"))},
         )
         deadline = time.monotonic() + START_SECONDS
         while self._ask("getState") is None:
@@ -92,11 +118,10 @@ class Supervisor:
         """Stop everything in order, web first and engines last; returns when nothing is left."""
         if self.process is None:
             return
-        longest = sum(program.stop_seconds for program in self.programs) + 10
         with suppress(ProcessLookupError):
             self.process.terminate()
         try:
-            self.process.wait(longest)
+            self.process.wait(self.longest_stop)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
