@@ -1,0 +1,188 @@
+"""What a cost report can be asked: dimensions, measures, filters, and the question itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from finops.core.errors import FieldProblem, InvalidInput
+from finops.core.meters import Meter
+from finops.core.periods import Period
+
+
+class Granularity(StrEnum):
+    """How fine the buckets of a report are, in the reporting zone."""
+
+    TOTAL = "total"
+    MONTH = "month"
+    DAY = "day"
+    HOUR = "hour"
+
+
+class Place(StrEnum):
+    """Which table knows a dimension."""
+
+    OWNER = "owner"  # attribution: whom it belongs to
+    ARRIVED = "arrived"  # dimension_set: what the call said
+    SLOT = "slot"  # price_slot: what it is priced by
+    CUSTOMER = "customer"
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """A name to group and filter by; ``sql`` is NULL where a call has no value."""
+
+    name: str
+    place: Place
+    sql: str
+
+
+def _dimensions() -> dict[str, Dimension]:
+    owner = {name: f"a.{name}" for name in ("team", "cost_centre", "business_unit", "feature", "tier")}
+    arrived = {
+        name: f"nullif(ds.{name}, '')"
+        for name in ("environment", "workflow", "step", "prompt_version", "release", "source", "api_key")
+    }
+    arrived["operation"] = "nullif(ds.operation, '')"
+    slot = {
+        name: f"nullif(s.{name}, '')"
+        for name in ("provider", "model", "host", "region", "service_tier", "processing", "speed")
+    }
+    slot["model_tier"] = "tiers.model_tier"
+    return {
+        **{name: Dimension(name, Place.OWNER, sql) for name, sql in owner.items()},
+        **{name: Dimension(name, Place.ARRIVED, sql) for name, sql in arrived.items()},
+        **{name: Dimension(name, Place.SLOT, sql) for name, sql in slot.items()},
+        "customer": Dimension("customer", Place.CUSTOMER, "customer.name"),
+        # Every charge of the books is usage until other kinds are booked.
+        "charge_kind": Dimension("charge_kind", Place.OWNER, "'usage'::text"),
+    }
+
+
+DIMENSIONS: Mapping[str, Dimension] = _dimensions()
+
+# Amounts, in the reporting currency: the measure and the column of slot_rate that prices it.
+COSTS: Mapping[str, str] = {
+    "list_cost": "list_price",
+    "contracted_cost": "contracted_price",
+    "effective_cost": "effective_price",
+    "cache_savings": "saving_price",
+}
+COUNTS = ("calls", "errors", "retries", "tool_calls", "unpriced_calls")
+# Tokens under their wire names: totals are inclusive, so each is a sum of disjoint meters.
+TOKENS: Mapping[str, tuple[Meter, ...]] = {
+    "input_tokens": (
+        Meter.INPUT,
+        Meter.CACHE_READ,
+        Meter.CACHE_WRITE,
+        Meter.CACHE_WRITE_1H,
+        Meter.AUDIO_INPUT,
+        Meter.AUDIO_CACHED,
+        Meter.IMAGE_INPUT,
+        Meter.IMAGE_CACHED,
+    ),
+    "uncached_input_tokens": (Meter.INPUT, Meter.AUDIO_INPUT, Meter.IMAGE_INPUT),
+    "cache_read_tokens": (Meter.CACHE_READ, Meter.AUDIO_CACHED, Meter.IMAGE_CACHED),
+    "cache_write_tokens": (Meter.CACHE_WRITE, Meter.CACHE_WRITE_1H),
+    "cache_write_1h_tokens": (Meter.CACHE_WRITE_1H,),
+    "output_tokens": (Meter.OUTPUT, Meter.REASONING, Meter.AUDIO_OUTPUT, Meter.IMAGE_OUTPUT),
+    "reasoning_tokens": (Meter.REASONING,),
+    "audio_input_tokens": (Meter.AUDIO_INPUT, Meter.AUDIO_CACHED),
+    "audio_cached_tokens": (Meter.AUDIO_CACHED,),
+    "audio_output_tokens": (Meter.AUDIO_OUTPUT,),
+    "image_input_tokens": (Meter.IMAGE_INPUT, Meter.IMAGE_CACHED),
+    "image_cached_tokens": (Meter.IMAGE_CACHED,),
+    "image_output_tokens": (Meter.IMAGE_OUTPUT,),
+}
+# Exact numbers of different ones: the measure, its table and the column that names one.
+DISTINCT: Mapping[str, tuple[str, str]] = {
+    "tasks": ("task_day", "task_key"),
+    "active_users": ("user_day", "user_key"),
+}
+PERCENTILES: Mapping[str, float] = {"p50_duration_ms": 0.50, "p95_duration_ms": 0.95}
+MEASURES = (*COSTS, *COUNTS, *TOKENS, *DISTINCT, *PERCENTILES)
+DEFAULT_MEASURES = ("effective_cost", "calls", "input_tokens", "output_tokens")
+
+# A histogram and the sets of different ones are kept by day, and not by customer.
+_BY_DAY_ONLY = (*DISTINCT, *PERCENTILES)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Keeps calls whose value is in ``values``, or (``empty``) that have none; ``negated``: the others."""
+
+    values: tuple[str, ...] = ()
+    negated: bool = False
+    empty: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostQuery:
+    """One question to the books.
+
+    ``period`` is in days of the reporting zone. ``as_of`` asks with the prices and owners known at
+    that time. ``visible_teams`` limits the answer to what is attributed to these teams; None sees
+    all, the unattributed included. Raises InvalidInput, naming every fault, when it makes no sense.
+    """
+
+    period: Period
+    granularity: Granularity = Granularity.TOTAL
+    group_by: tuple[str, ...] = ()
+    filters: Mapping[str, Filter] = field(default_factory=dict)
+    measures: tuple[str, ...] = DEFAULT_MEASURES
+    as_of: datetime | None = None
+    visible_teams: frozenset[str] | None = None
+
+    def __post_init__(self) -> None:
+        problems = [
+            *_unknown("group_by", self.group_by, DIMENSIONS),
+            *_unknown("filter", self.filters, DIMENSIONS),
+            *_unknown("measures", self.measures, MEASURES),
+            *self._too_fine(),
+        ]
+        if len(set(self.group_by)) < len(self.group_by):
+            problems.append(FieldProblem("group_by", "repeated", "A dimension is named twice."))
+        if not self.measures:
+            problems.append(FieldProblem("measures", "required", "Name at least one measure."))
+        if problems:
+            raise InvalidInput("; ".join(problem.message for problem in problems), problems)
+
+    @property
+    def used(self) -> frozenset[str]:
+        """Every dimension that is grouped or filtered by."""
+        return frozenset(self.group_by) | frozenset(self.filters)
+
+    @property
+    def by_customer(self) -> bool:
+        return "customer" in self.used
+
+    def _too_fine(self) -> list[FieldProblem]:
+        daily = [measure for measure in self.measures if measure in _BY_DAY_ONLY]
+        problems = []
+        if self.granularity == Granularity.HOUR:
+            problems += [
+                FieldProblem("measures", "too_fine", f"{measure} is kept by day, not by hour.")
+                for measure in daily
+            ]
+        if "customer" in (*self.group_by, *self.filters):
+            problems += [
+                FieldProblem("measures", "too_fine", f"{measure} is not kept by customer.")
+                for measure in daily
+            ]
+            if self.granularity == Granularity.HOUR:
+                problems.append(
+                    FieldProblem("granularity", "too_fine", "Customers are kept by day, not by hour.")
+                )
+        return problems
+
+
+def _unknown(parameter: str, names: object, known: object) -> list[FieldProblem]:
+    assert isinstance(names, tuple | Mapping)
+    assert isinstance(known, tuple | Mapping)
+    return [
+        FieldProblem(parameter, "unknown", f'There is no "{name}" to use in {parameter}.')
+        for name in names
+        if name not in known
+    ]

@@ -1,0 +1,343 @@
+"""The statements behind a cost report.
+
+The shape of all of them: find the owners and the slots that the question is about, as small integers;
+add up quantities by owner group, slot and bucket; only then price, name and total. So a million rows
+of usage meet neither a text nor a price, and group rows and totals come from the same sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from attribution.cost_query import COSTS, DIMENSIONS, DISTINCT, PERCENTILES, CostQuery, Granularity, Place
+from attribution.report_parts import (
+    ADDITIVE,
+    SUMMED,
+    TOTAL,
+    UNPRICED,
+    UNPRICED_QUANTITIES,
+    Statement,
+    columns_of,
+    filters_on,
+    hot_cost,
+    known,
+    model_tiers,
+    pivot,
+)
+
+
+class CostSql:
+    """Composes the statements of one question.
+
+    Every row of an answer has a level: 0 a group's bucket, 1 a group, 2 a bucket of all, 3 the total;
+    then its bucket, then the names of its group (k0, k1, ...), then what was asked.
+    """
+
+    def __init__(self, query: CostQuery, zone: ZoneInfo) -> None:
+        self.query = query
+        self.zone = zone
+        self.owner_keys = self._keys_of(Place.OWNER, Place.ARRIVED)
+        self.slot_keys = self._keys_of(Place.SLOT)
+        by_customer = "customer" in query.group_by
+        # Groups are numbered; the names behind the numbers are joined at the end.
+        self.ranks = [
+            *(["og"] if self.owner_keys else []),
+            *(["sg"] if self.slot_keys else []),
+            *(["c"] if by_customer else []),
+        ]
+        self.has_bucket = query.granularity != Granularity.TOTAL
+
+    def usage(self) -> tuple[str, Mapping[str, Any]]:
+        """Costs, counts and tokens; with the total what is unattributed and unpriced."""
+        s = Statement()
+        measures = [name for name in self.query.measures if name in ADDITIVE]
+        columns = [columns_of(name) for name in measures]
+        hot = "".join(f", {pair[0]} AS m{i}" for i, pair in enumerate(columns))
+        sparse = "".join(f", {pair[1]}" for pair in columns)
+        sums = "".join(f", sum(m{i}) AS m{i}" for i in range(len(columns)))
+        named = "".join(f", m{i} AS {name}" for i, name in enumerate(measures))
+        sql = f"""
+WITH {self._owners(s)}{self._slots(s)},
+spent AS MATERIALIZED (
+    SELECT o.g, u.slot_id, {self._bucket()} AS b, {self._customer()} AS c,
+           {", ".join(f"sum(u.{name}) AS {name}" for name in SUMMED)}
+    FROM {self._source("usage", (), SUMMED, s)} u
+    JOIN owner o ON o.dimension_set_id = u.dimension_set_id AND u.day >= o.first_day AND u.day < o.end_day
+    WHERE {self._slot_condition()} AND {self._customer_condition(s)}
+    GROUP BY 1, 2, 3, 4
+),
+unit_spent AS MATERIALIZED (
+    SELECT o.g, u.slot_id, {self._bucket()} AS b, {self._customer()} AS c, u.meter_id,
+           sum(u.quantity) AS quantity
+    FROM {self._source("unit", ("meter_id",), ("quantity",), s)} u
+    JOIN owner o ON o.dimension_set_id = u.dimension_set_id AND u.day >= o.first_day AND u.day < o.end_day
+    WHERE {self._slot_condition()} AND {self._customer_condition(s)}
+    GROUP BY 1, 2, 3, 4, 5
+),
+rate AS MATERIALIZED (
+    SELECT r.slot_id, r.meter_id, {", ".join(f"r.{column}" for column in COSTS.values())}
+    FROM slot_rate r
+    WHERE {known("r", self.query, s)} AND r.slot_id IN (SELECT slot_id FROM spent)
+),
+hot_rate AS MATERIALIZED (
+    SELECT slot_id, {pivot(["effective_cost", *measures])}
+    FROM rate
+    GROUP BY slot_id
+),
+line AS (
+    SELECT g, slot_id, b, c, calls, {UNPRICED} AS unpriced_calls,
+           {hot_cost("effective_cost")} AS effective{hot}
+    FROM spent LEFT JOIN hot_rate USING (slot_id)
+    UNION ALL
+    SELECT g, slot_id, b, c, 0, 0, quantity * effective_price{sparse}
+    FROM unit_spent LEFT JOIN rate USING (slot_id, meter_id)
+),
+answer AS (
+    SELECT {self._level()} AS level, {self._listed()}{self._b()} AS b,
+           sum(calls) AS all_calls, sum(unpriced_calls) AS unpriced_calls,
+           sum(calls) FILTER (WHERE unattributed) AS unattributed_calls,
+           sum(effective) FILTER (WHERE unattributed) AS unattributed_cost{sums}
+    FROM line JOIN owner_key USING (g) {self._join_slots("line")}
+    GROUP BY GROUPING SETS ({self._sets()})
+)
+SELECT answer.level, answer.b{self._names()},
+       all_calls, unpriced_calls, unattributed_calls, unattributed_cost,
+       CASE WHEN level = {TOTAL} THEN ({UNPRICED_QUANTITIES}) END AS unpriced_quantities{named}
+FROM answer {self._join_names()}
+WHERE all_calls > 0 OR level = {TOTAL}
+"""
+        return sql, s.parameters
+
+    def distinct(self, measure: str) -> tuple[str, Mapping[str, Any]]:
+        """Exact numbers of different users or tasks."""
+        s = Statement()
+        table, column = DISTINCT[measure]
+        levels = []
+        for level, ranks, buckets in self._level_list():
+            chosen = "".join(f"{name}, " for name in (*ranks, *buckets))
+            shown = "".join(f", {name if name in ranks else f'NULL::int AS {name}'}" for name in self.ranks)
+            bucket = "b" if buckets else "NULL::date AS b"
+            group = f"GROUP BY {chosen.rstrip(', ')}" if chosen else ""
+            levels.append(
+                f"SELECT {level} AS level, {bucket}{shown}, count(*) AS n"
+                f" FROM (SELECT DISTINCT {chosen}key FROM seen) once {group}"
+            )
+        sql = f"""
+WITH {self._owners(s)}{self._slots(s)},
+seen AS MATERIALIZED (
+    SELECT DISTINCT {self._listed()}{self._bucket()} AS b, u.{column} AS key
+    FROM {table} u
+    JOIN owner o ON o.dimension_set_id = u.dimension_set_id AND u.day >= o.first_day AND u.day < o.end_day
+    {self._join_slots("u")}
+    WHERE {self._in_period(s)}
+),
+answer AS ({" UNION ALL ".join(levels)})
+SELECT answer.level, answer.b{self._names()}, n AS {measure}
+FROM answer {self._join_names()}
+"""
+        return sql, s.parameters
+
+    def percentiles(self) -> tuple[str, Mapping[str, Any]]:
+        """Percentiles of duration in milliseconds; groups in which none is known are absent.
+
+        A step of the histogram holds ms + 1 from 2^(step/16) to 2^((step+1)/16); inside it the
+        logarithm is interpolated, so the error is a fraction of the step's 4.4 %.
+        """
+        s = Statement()
+        wanted = [measure for measure in PERCENTILES if measure in self.query.measures]
+        ranks = "".join(f", {rank}" for rank in self.ranks)
+        values = ", ".join(
+            f"max(power(2, (step + ({PERCENTILES[name]} * total - below) / calls) / 16.0) - 1)"
+            f" FILTER (WHERE below < {PERCENTILES[name]} * total"
+            f" AND {PERCENTILES[name]} * total <= below + calls) AS {name}"
+            for name in wanted
+        )
+        sql = f"""
+WITH {self._owners(s)}{self._slots(s)},
+coarse AS MATERIALIZED (
+    SELECT {self._listed()}{self._bucket()} AS b, u.step, sum(u.calls)::float8 AS calls
+    FROM duration_day u
+    JOIN owner o ON o.dimension_set_id = u.dimension_set_id AND u.day >= o.first_day AND u.day < o.end_day
+    {self._join_slots("u")}
+    WHERE {self._in_period(s)}
+    GROUP BY {self._listed()}b, u.step
+),
+histogram AS (
+    SELECT {self._level()} AS level, {self._listed()}{self._b()} AS b, step, sum(calls) AS calls
+    FROM coarse
+    GROUP BY GROUPING SETS ({self._sets("step")})
+),
+running AS (
+    SELECT level, b{ranks}, step, calls,
+           sum(calls) OVER (whole ORDER BY step) - calls AS below, sum(calls) OVER whole AS total
+    FROM histogram
+    WINDOW whole AS (PARTITION BY level, b{ranks})
+),
+answer AS (
+    SELECT level, b{ranks}, {values}
+    FROM running
+    GROUP BY level, b{ranks}
+)
+SELECT answer.level, answer.b{self._names()}, {", ".join(wanted)}
+FROM answer {self._join_names()}
+"""
+        return sql, s.parameters
+
+    def _keys_of(self, *places: Place) -> list[str]:
+        return [name for name in self.query.group_by if DIMENSIONS[name].place in places]
+
+    def _owners(self, s: Statement) -> str:
+        """owner: the sets asked about, their days and groups; owner_key: group by group."""
+        query = self.query
+        first, end = s.bind(query.period.first), s.bind(query.period.end)
+        where = [
+            known("a", query, s),
+            f"(a.valid_from IS NULL OR a.valid_from < {end})",
+            f"(a.valid_to IS NULL OR a.valid_to > {first})",
+            *filters_on(Place.OWNER, query, s),
+            *filters_on(Place.ARRIVED, query, s),
+        ]
+        if query.visible_teams is not None:
+            where.append(f"a.team = ANY({s.bind(sorted(query.visible_teams))}::text[])")
+        keys = "".join(f"{DIMENSIONS[name].sql} AS o{i}, " for i, name in enumerate(self.owner_keys))
+        order = "".join(f"o{i}, " for i in range(len(self.owner_keys)))
+        group = f"dense_rank() OVER (ORDER BY {order.rstrip(', ')})::int AS og, " if order else ""
+        og = "og, " if order else ""
+        named = f",\nowner_name AS (SELECT DISTINCT og, {order.rstrip(', ')} FROM owner)" if order else ""
+        return f"""
+owner AS MATERIALIZED (
+    SELECT dimension_set_id, first_day, end_day, unattributed, {order}{group}
+           dense_rank() OVER (ORDER BY {order}unattributed)::int AS g
+    FROM (
+        SELECT a.dimension_set_id, {keys}a.team IS NULL AS unattributed,
+               coalesce(a.valid_from, '-infinity') AS first_day,
+               coalesce(a.valid_to, 'infinity') AS end_day
+        FROM attribution a JOIN dimension_set ds ON ds.id = a.dimension_set_id
+        WHERE {" AND ".join(where)}
+    ) asked
+),
+owner_key AS (SELECT DISTINCT g, {og}unattributed FROM owner){named}"""
+
+    def _slots(self, s: Statement) -> str:
+        """slot: the price slots asked about and their groups; nothing when all are, in one group."""
+        if not self._slots_matter():
+            return ""
+        where = filters_on(Place.SLOT, self.query, s) or ["true"]
+        keys = "".join(f", {DIMENSIONS[name].sql} AS s{i}" for i, name in enumerate(self.slot_keys))
+        order = ", ".join(f"s{i}" for i in range(len(self.slot_keys)))
+        group = f", {order}, dense_rank() OVER (ORDER BY {order})::int AS sg" if order else ""
+        named = f",\nslot_name AS (SELECT DISTINCT sg, {order} FROM slot)" if order else ""
+        tiers = join = ""
+        if "model_tier" in self.query.used:
+            tiers = f",\ntiers AS ({model_tiers(known('r', self.query, s))})"
+            join = "JOIN tiers ON tiers.id = s.id"
+        return f"""{tiers},
+slot AS MATERIALIZED (
+    SELECT id{group}
+    FROM (SELECT s.id{keys} FROM price_slot s {join} WHERE {" AND ".join(where)}) asked
+){named}"""
+
+    def _slots_matter(self) -> bool:
+        return any(DIMENSIONS[name].place == Place.SLOT for name in self.query.used)
+
+    def _slot_condition(self) -> str:
+        return "u.slot_id IN (SELECT id FROM slot)" if self._slots_matter() else "true"
+
+    def _join_slots(self, alias: str) -> str:
+        return f"JOIN slot ON slot.id = {alias}.slot_id" if self._slots_matter() else ""
+
+    def _in_period(self, s: Statement) -> str:
+        period = self.query.period
+        return f"u.day >= {s.bind(period.first)} AND u.day < {s.bind(period.end)}"
+
+    def _source(self, kind: str, plain: tuple[str, ...], summed: tuple[str, ...], s: Statement) -> str:
+        """The rollup to read, within the period, with the reporting day of each row."""
+        period = self.query.period
+        names = ", ".join(("dimension_set_id", "slot_id", *plain, *summed))
+        if self.query.granularity == Granularity.HOUR:
+            start, end = (s.bind(instant) for instant in period.instants(self.zone))
+            day = f"(bucket AT TIME ZONE {s.bind(self.zone.key)})::date AS day"
+            return (
+                f"(SELECT {day}, bucket, {names} FROM {kind}_hour WHERE bucket >= {start} AND bucket < {end})"
+            )
+        days = f"day >= {s.bind(period.first)} AND day < {s.bind(period.end)}"
+        if not self.query.by_customer:
+            return f"(SELECT day, {names} FROM {kind}_day WHERE {days})"
+        table = "customer_day" if kind == "usage" else "customer_unit_day"
+        named = f"SELECT day, customer_id, {names} FROM {table} WHERE {days}"
+        if self._named_customers_only():
+            return f"({named})"
+        # Calls without a customer are all calls less those with one.
+        minus = ", ".join(("dimension_set_id", "slot_id", *plain, *(f"-{name}" for name in summed)))
+        return (
+            f"({named} UNION ALL SELECT day, 0, {names} FROM {kind}_day WHERE {days}"
+            f" UNION ALL SELECT day, 0, {minus} FROM {table} WHERE {days})"
+        )
+
+    def _named_customers_only(self) -> bool:
+        wanted = self.query.filters.get("customer")
+        return wanted is not None and not wanted.negated and not wanted.empty
+
+    def _customer_condition(self, s: Statement) -> str:
+        wanted = self.query.filters.get("customer")
+        if wanted is None:
+            return "true"
+        names = s.bind(list(wanted.values))
+        holds = f"u.customer_id IN (SELECT id FROM customer WHERE name = ANY({names}::text[]))"
+        if wanted.empty:
+            holds = f"({holds} OR u.customer_id = 0)"
+        return f"NOT {holds}" if wanted.negated else holds
+
+    def _customer(self) -> str:
+        return "u.customer_id" if "c" in self.ranks else "0"
+
+    def _bucket(self) -> str:
+        match self.query.granularity:
+            case Granularity.TOTAL:
+                return "NULL::date"
+            case Granularity.MONTH:
+                return "date_trunc('month', u.day::timestamp)::date"
+            case Granularity.DAY:
+                return "u.day"
+            case Granularity.HOUR:
+                # Hours are counted from the local midnight, also where the offset is not a whole hour.
+                return f"date_bin('1 hour', u.bucket, u.day::timestamp AT TIME ZONE '{self.zone.key}')"
+
+    def _b(self) -> str:
+        return "b" if self.has_bucket else "NULL::date"
+
+    def _listed(self) -> str:
+        return "".join(f"{rank}, " for rank in self.ranks)
+
+    def _level_list(self) -> list[tuple[int, list[str], list[str]]]:
+        """(level, ranks, bucket) of everything that is totalled, the finest first."""
+        buckets = [["b"], []] if self.has_bucket else [[]]
+        ranks = [self.ranks, []] if self.ranks else [[]]
+        return [(2 * (not chosen) + (not bucket), chosen, bucket) for chosen in ranks for bucket in buckets]
+
+    def _sets(self, *more: str) -> str:
+        return ", ".join(
+            f"({', '.join((*ranks, *bucket, *more))})" for _, ranks, bucket in self._level_list()
+        )
+
+    def _level(self) -> str:
+        keys = f"2 * GROUPING({self.ranks[0]})" if self.ranks else "2"
+        return f"{keys} + {'GROUPING(b)' if self.has_bucket else '1'}"
+
+    def _names(self) -> str:
+        places = {
+            **{name: f"owner_name.o{i}" for i, name in enumerate(self.owner_keys)},
+            **{name: f"slot_name.s{i}" for i, name in enumerate(self.slot_keys)},
+            "customer": "customer.name",
+        }
+        return "".join(f", {places[name]} AS k{i}" for i, name in enumerate(self.query.group_by))
+
+    def _join_names(self) -> str:
+        joins = {
+            "og": "LEFT JOIN owner_name USING (og)",
+            "sg": "LEFT JOIN slot_name USING (sg)",
+            "c": "LEFT JOIN customer ON customer.id = answer.c",
+        }
+        return " ".join(joins[rank] for rank in self.ranks)
