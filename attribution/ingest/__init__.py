@@ -1,0 +1,1 @@
+"""From bytes to durable rows: decode, check, identify, group, write. README.md is the way through."""

@@ -1,0 +1,129 @@
+"""A batch of events as columns, in the order in which they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from attribution.ingest.identity import content_hashes, identities
+from attribution.ingest.native import Arrivals
+from attribution.ingest.schema import Event
+from attribution.ingest.times import DAY_US, microseconds_of
+from attribution.ingest.usage import meter_columns, token_columns
+from attribution.models.events import CallStatus, ResponseCache
+from finops.core.meters import HOT_METERS, SPARSE_TOKEN_METERS, USAGE_FIELDS, Meter
+
+_STATUS = {status.label: status.value for status in CallStatus}
+_RESPONSE_CACHE = {None: 0, **{cache.label: cache.value for cache in ResponseCache}}
+_INPUT_TOKENS = USAGE_FIELDS.index("input_tokens")
+_DETAIL = ("parent_event_id", "model_requested", "error_type", "reported_cost", "tags")
+
+
+@dataclass(slots=True)
+class Post:
+    """The sound events of one request, under one key, ready to be written, any number of times."""
+
+    api_key: str
+    key_team: str
+    arrivals: Arrivals
+    time_us: np.ndarray
+    identity: np.ndarray  # two big-endian 64-bit halves
+    content: np.ndarray
+
+    @classmethod
+    def of(cls, arrivals: Arrivals, api_key: str, key_team: str) -> Post:
+        """Takes the times out of the events: from here on they are ``time_us``."""
+        events = arrivals.events
+        time_us, identity = microseconds_of(events), identities(events)
+        return cls(api_key, key_team, arrivals, time_us, identity, content_hashes(events))
+
+
+@dataclass(slots=True)
+class Columns:
+    """Everything about the events of some posts that does not depend on the database.
+
+    Rows stand in the order (UTC day, identity): every writer takes the locks of the unique indexes in
+    the same order, so writers never wait for each other in a circle. ``place`` says which event, in
+    order of arrival, a row is.
+    """
+
+    place: np.ndarray
+    time_us: np.ndarray
+    identity: np.ndarray
+    content: np.ndarray
+    prompt_tokens: np.ndarray
+    meters: dict[Meter, np.ndarray]
+    events: list[Event]  # without their times
+
+    @classmethod
+    def of(cls, posts: Sequence[Post]) -> Columns:
+        """The events of all posts."""
+        events = [event for post in posts for event in post.arrivals.events]
+        time_us = np.concatenate([post.time_us for post in posts])
+        identity = np.concatenate([post.identity for post in posts], dtype=">u8")
+        order = np.lexsort((identity[:, 1], identity[:, 0], time_us // DAY_US))
+        ordered = [events[place] for place in order.tolist()]
+        tokens = token_columns(ordered)
+        return cls(
+            place=order,
+            time_us=time_us[order],
+            identity=identity[order],
+            content=np.concatenate([post.content for post in posts])[order],
+            prompt_tokens=np.maximum(tokens[:, _INPUT_TOKENS], 0),
+            meters=meter_columns(tokens),
+            events=ordered,
+        )
+
+    @property
+    def days(self) -> np.ndarray:
+        """UTC days since 1970."""
+        return self.time_us // DAY_US
+
+    def fixed(self) -> dict[str, np.ndarray]:
+        """The columns of ``call_event`` that are numbers, except those the database gives."""
+        events = self.events
+        return {
+            "occurred_at": self.time_us,
+            "identity": self.identity,
+            "content_hash": self.content,
+            **{meter.label: self.meters[meter] for meter in HOT_METERS},
+            "duration_ms": np.rint([event.duration_ms for event in events]),
+            "ttft_ms": np.rint([event.ttft_ms for event in events]),
+            "retrieval_tokens": np.array([event.retrieval_tokens for event in events]),
+            "tool_calls": np.array([event.tool_calls for event in events]),
+            "attempt": np.array([event.attempt for event in events]),
+            "status": np.array([_STATUS[event.status] for event in events]),
+            "response_cache": np.array([_RESPONSE_CACHE[event.response_cache] for event in events]),
+        }
+
+    def details(self) -> list[bytes | None]:
+        """The rarer fields of each event as a JSON object; None where it has none of them."""
+        return [_detail(event) for event in self.events]
+
+    def units(self) -> list[tuple[int, str | Meter, Any]]:
+        """(row, meter or unit name, quantity) of everything beyond the hot meters; no zeros."""
+        found: list[tuple[int, str | Meter, Any]] = []
+        for meter in SPARSE_TOKEN_METERS:
+            column = self.meters[meter]
+            found += [(row, meter, int(column[row])) for row in np.flatnonzero(column).tolist()]
+        for row, event in enumerate(self.events):
+            if event.usage and event.usage.units:
+                found += [(row, name, amount) for name, amount in event.usage.units.items() if amount]
+        return found
+
+
+def _detail(event: Event) -> bytes | None:
+    if not (
+        event.model_requested
+        or event.tags
+        or event.parent_event_id
+        or event.error_type
+        or event.reported_cost
+    ):
+        return None
+    values = {name: value for name in _DETAIL if (value := getattr(event, name))}
+    return msgspec.json.encode(values)

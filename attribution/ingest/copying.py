@@ -1,0 +1,99 @@
+"""Rows in the format of COPY BINARY.
+
+All columns of fixed width are one numpy record, big-endian and with PostgreSQL's length words in
+between, so a batch becomes bytes in one copy. What has no fixed width is appended row by row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+
+import numpy as np
+
+from attribution.ingest.schema import Event
+
+HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
+TRAILER = b"\xff\xff"
+NULL = b"\xff\xff\xff\xff"
+# PostgreSQL counts microseconds from 2000.
+_EPOCH_US = 946_684_800_000_000
+
+# The columns of call_event in their order: those of fixed width, then the texts.
+FIXED: tuple[tuple[str, str, int], ...] = (
+    ("occurred_at", ">i8", 8),
+    ("identity", ">u8", 16),
+    ("content_hash", ">i8", 8),
+    ("batch_id", ">i8", 8),
+    ("dimension_set_id", ">i4", 4),
+    ("slot_id", ">i4", 4),
+    ("customer_id", ">i4", 4),
+    ("input", ">i4", 4),
+    ("cache_read", ">i4", 4),
+    ("cache_write", ">i4", 4),
+    ("cache_write_1h", ">i4", 4),
+    ("output", ">i4", 4),
+    ("reasoning", ">i4", 4),
+    ("duration_ms", ">i4", 4),
+    ("ttft_ms", ">i4", 4),
+    ("retrieval_tokens", ">i4", 4),
+    ("tool_calls", ">i2", 2),
+    ("attempt", ">i2", 2),
+    ("status", ">i2", 2),
+    ("response_cache", ">i2", 2),
+)
+TEXTS = ("event_id", "task_id", "session_id", "end_user", "trace_id")
+COLUMNS = (*(name for name, _, _ in FIXED), *TEXTS, "detail")
+
+_RECORD = np.dtype(
+    [("fields", ">i2")]
+    + [
+        part
+        for name, kind, width in FIXED
+        for part in ((f"{name} width", ">i4"), (name, kind, (2,)) if width == 16 else (name, kind))
+    ]
+)
+_BLANK = np.zeros(1, dtype=_RECORD)
+_BLANK["fields"] = len(COLUMNS)
+for _name, _, _width in FIXED:
+    _BLANK[f"{_name} width"] = _width
+_WIDTHS = [width.to_bytes(4, "big") for width in range(1024)]
+
+
+def records(columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """One record a row, with these columns filled in and the others zero."""
+    length = len(next(iter(columns.values())))
+    rows = np.repeat(_BLANK, length)
+    for name, column in columns.items():
+        rows[name] = column
+    rows["occurred_at"] -= _EPOCH_US
+    return rows
+
+
+def tails(events: Sequence[Event], details: Sequence[bytes | None]) -> list[bytes]:
+    """The texts and the detail of each row, as they follow its record."""
+    parts = [_text_column([getattr(event, name) for event in events]) for name in TEXTS]
+    parts.append([NULL if detail is None else _jsonb(detail) for detail in details])
+    return list(map(b"".join, zip(*parts, strict=True)))
+
+
+def copy_stream(rows: np.ndarray, row_tails: Sequence[bytes]) -> bytes:
+    """What COPY ... FROM STDIN (FORMAT BINARY) reads."""
+    fixed, width = rows.tobytes(), _RECORD.itemsize
+    heads = [fixed[start : start + width] for start in range(0, len(fixed), width)]
+    body = chain.from_iterable(zip(heads, row_tails, strict=True))
+    return b"".join((HEADER, *body, TRAILER))
+
+
+def _text_column(values: list[str | None]) -> list[bytes]:
+    if not any(values):
+        return [NULL] * len(values)
+    return [_text(value.encode()) if value else NULL for value in values]
+
+
+def _text(value: bytes) -> bytes:
+    return _WIDTHS[len(value)] + value
+
+
+def _jsonb(value: bytes) -> bytes:
+    return (len(value) + 1).to_bytes(4, "big") + b"\x01" + value

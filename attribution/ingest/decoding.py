@@ -1,0 +1,88 @@
+"""One event decoded by itself: content dropped, unknown fields named, the broken rule in words."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from attribution.ingest.schema import CONTENT_FIELDS, Event
+from finops.core.errors import FieldProblem, InvalidInput
+
+_FIELDS = frozenset(Event.__struct_fields__)
+_PATH = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`$")
+_NAMED = re.compile(r"field `(?P<name>[^`]*)`")
+_LONGEST_FIELD_NAME = 64
+
+# (what msgspec says, our code, in our words; None keeps its own)
+_CODES: tuple[tuple[str, str, str | None], ...] = (
+    ("missing required field", "required", "This field is required."),
+    ("unknown field", "unknown_field", "This field is not known here, and a quantity is never ignored."),
+    ("timezone component", "naive_time", "A time needs an offset, such as 2026-10-01T12:00:00Z."),
+    ("Invalid RFC3339", "invalid_time", "Expected an RFC 3339 time with an offset, or epoch milliseconds."),
+    ("Number out of range", "out_of_range", "The number is out of range."),
+    ("Invalid enum value", "not_a_choice", None),
+    ("matching regex", "invalid_characters", None),
+    ("of length <=", "too_long", None),
+    ("of length >=", "too_short", None),
+    (" >= ", "out_of_range", None),
+    (" <= ", "out_of_range", None),
+    ("got `decimal`", "not_an_integer", "Expected a whole number."),
+    (", got ", "wrong_type", None),
+)
+
+
+@dataclass(slots=True)
+class Decoded:
+    """An event, or the problem that it has."""
+
+    event: Event | None = None
+    problem: FieldProblem | None = None
+    event_id: str | None = None
+    content_dropped: int = 0
+    unknown_fields: list[str] = field(default_factory=list)
+
+
+def decode_one(item: Any, *, lax: bool = False) -> Decoded:  # Any: whatever the client sent
+    """Decode untyped JSON into an event; ``lax`` reads numbers from text, as CSV has them."""
+    if isinstance(item, InvalidInput):
+        return Decoded(problem=item.problems[0])
+    if not isinstance(item, dict):
+        return Decoded(problem=FieldProblem("", "wrong_type", "Expected a JSON object."))
+    decoded = Decoded(event_id=_printable_id(item.get("event_id")))
+    known: dict[str, Any] = {}
+    for name, value in item.items():
+        if name in _FIELDS:
+            if value is not None:
+                known[name] = value
+        elif name.lower() in CONTENT_FIELDS:
+            decoded.content_dropped += 1
+        else:
+            decoded.unknown_fields.append(name[:_LONGEST_FIELD_NAME])
+    if isinstance(usage := known.get("usage"), dict):
+        known["usage"] = {name: value for name, value in usage.items() if value is not None}
+    try:
+        decoded.event = msgspec.convert(known, Event, strict=not lax)
+    except (msgspec.ValidationError, ValueError) as error:
+        decoded.problem = _problem(str(error))
+    return decoded
+
+
+def _problem(message: str) -> FieldProblem:
+    where = _PATH.search(message)
+    path = where["path"] if where else ""
+    text = message[: where.start()] if where else message
+    for phrase, code, words in _CODES:
+        if phrase in text:
+            break
+    else:
+        code, words = "invalid", None
+    if named := _NAMED.search(text):
+        path = f"{path}.{named['name']}" if path else named["name"]
+    return FieldProblem(path, code, words or f"{text}.")
+
+
+def _printable_id(value: Any) -> str | None:  # Any: whatever the client sent
+    return value[:128] if isinstance(value, str) and value.isprintable() else None

@@ -1,0 +1,43 @@
+"""What makes two events the same one, and what makes them say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from xxhash import xxh3_64_intdigest, xxh3_128_digest
+
+from attribution.ingest.schema import Event
+
+# Defaults are left out, so that a field added later changes no hash of an event without it.
+encode = msgspec.msgpack.Encoder(decimal_format="string", order="deterministic").encode
+
+
+class _Prefixes(dict[str, str]):
+    """The length stands before the source, so no source and id run into another pair's."""
+
+    def __missing__(self, source: str) -> str:
+        prefix = self[source] = f"{len(source)}:{source}:"
+        return prefix
+
+
+def identities(events: Sequence[Event]) -> np.ndarray:
+    """xxh3-128 of (source, event_id) for each event, as two big-endian 64-bit columns."""
+    prefixes = _Prefixes()
+    if not events:
+        return np.empty((0, 2), dtype=">u8")
+    keys = [prefixes[event.source or ""] + event.event_id for event in events]
+    digests = [xxh3_128_digest(key.encode()) for key in keys]
+    return np.frombuffer(b"".join(digests), dtype=">u8").reshape(-1, 2)
+
+
+def content_hashes(events: Sequence[Event]) -> np.ndarray:
+    """What each event says, as int64, without when it says that it happened: a retry may re-stamp it.
+
+    Takes the time out of the events; read it before.
+    """
+    for event in events:
+        event.occurred_at = 0
+    hashes = [xxh3_64_intdigest(encode(event)) for event in events]
+    return np.array(hashes, dtype=np.uint64).view(np.int64)

@@ -1,0 +1,73 @@
+"""The way of a batch, from decoded events to an answer: who sends, what is sound, what was kept."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from attribution.ingest import groups, writer
+from attribution.ingest.columns import Post
+from attribution.ingest.native import Arrivals
+from attribution.ingest.outcome import Outcome
+from attribution.ingest.rules import broken_rules
+from attribution.ingest.schema import Event
+from attribution.ingest.usage import settle_usage
+from finops.accounts.models import ApiKey
+from finops.core.errors import FieldProblem
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """In whose name events come, and which names they may not use."""
+
+    source: str  # of events that name none
+    api_key: str = ""
+    team: str = ""  # where the key is bound to one
+    is_bound_to_source: bool = False
+
+    @classmethod
+    def of(cls, key: ApiKey) -> Sender:
+        """The holder of a key. A key without a source sends under its own name."""
+        return cls(key.source or key.name, key.name, key.team, bool(key.source))
+
+    def refuses(self, event: Event) -> FieldProblem | None:
+        """The problem of an event that claims another's source or team."""
+        if self.is_bound_to_source and event.source != self.source:
+            message = f'This key sends for the source "{self.source}" only.'
+            return FieldProblem("source", "source_not_allowed", message)
+        if self.team and event.team and event.team != self.team:
+            message = f'This key sends for the team "{self.team}" only.'
+            return FieldProblem("team", "team_not_allowed", message)
+        return None
+
+
+def take_in(arrivals: Arrivals, sender: Sender) -> Outcome:
+    """Write what is sound, durably; say of everything else why not.
+
+    A small batch shares its transaction with others that arrive meanwhile. Raises Unavailable when
+    nothing could be made durable.
+    """
+    _sift(arrivals, sender)
+    post = Post.of(arrivals, sender.api_key, sender.team)
+    if len(arrivals.events) <= groups.LARGEST_SHARED:
+        return groups.write(post)
+    return writer.write([post])[0]
+
+
+def _sift(arrivals: Arrivals, sender: Sender) -> None:
+    """Move events that break a rule from ``events`` to ``rejected``."""
+    for event in arrivals.events:
+        event.source = event.source or sender.source
+    problems = [sender.refuses(event) or settle_usage(event) for event in arrivals.events]
+    _drop(arrivals, problems)
+    names, facts = writer.known(sender.api_key, sender.team)
+    now_us = time.time_ns() // 1000
+    _drop(arrivals, broken_rules(arrivals.events, now_us=now_us, known_names=names, known_facts=facts))
+
+
+def _drop(arrivals: Arrivals, problems: list[FieldProblem | None]) -> None:
+    if any(problems):
+        for place, problem in enumerate(problems):
+            if problem:
+                arrivals.reject(place, problem)
+        arrivals.keep([problem is None for problem in problems])

@@ -1,0 +1,75 @@
+"""Records outside the books, kept with their reason until a person decides; the same one only once."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import msgspec
+from django.db import connection
+from xxhash import xxh3_128_hexdigest
+
+from attribution.ingest.identity import encode
+from attribution.ingest.schema import Event
+from attribution.models import QuarantineReason
+from finops.core.errors import FieldProblem
+
+# Of a bad row from a file no more than this is kept.
+_LONGEST_PAYLOAD = 8_000
+_Row = tuple[str, str, str, str, str, str, str, uuid.UUID]
+
+
+def keep_conflicts(events: Sequence[tuple[Event, datetime]]) -> None:
+    """List events whose identity is booked with other content; in the caller's transaction.
+
+    Each comes without its time, and with the time beside it. The time is not part of what tells a
+    repetition: a client that retries a conflict for ever, re-stamped, is listed once.
+    """
+    rows = []
+    for event, occurred_at in events:
+        fingerprint = xxh3_128_hexdigest(b"conflict:" + encode(event))
+        event.occurred_at = occurred_at
+        payload = msgspec.json.encode(event).decode()
+        source, reason = event.source or "", QuarantineReason.CONFLICT
+        message = "Another event with this source and event_id was booked first, and it was kept."
+        rows.append(
+            (reason.value, source, event.event_id, "", "", message, payload, uuid.UUID(fingerprint))
+        )
+        event.occurred_at = 0
+    _keep(rows)
+
+
+def keep_invalid(records: Iterable[tuple[str, str, FieldProblem, object]]) -> None:
+    """List records that break a rule: (source, event id, problem, what it was)."""
+    rows = []
+    for source, event_id, problem, record in records:
+        payload = msgspec.json.encode(record).decode()
+        if len(payload) > _LONGEST_PAYLOAD:
+            payload = msgspec.json.encode({"beginning": payload[:_LONGEST_PAYLOAD]}).decode()
+        key = msgspec.json.encode(["invalid", source, event_id, problem.field, problem.code, payload])
+        reason = QuarantineReason.INVALID
+        rows.append(
+            (
+                reason.value,
+                source,
+                event_id,
+                problem.field,
+                problem.code,
+                problem.message,
+                payload,
+                uuid.UUID(xxh3_128_hexdigest(key)),
+            )
+        )
+    _keep(rows)
+
+
+def _keep(rows: list[_Row]) -> None:
+    rows.sort(key=lambda row: row[-1])  # so that two writers cannot wait for each other in a circle
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO quarantine (received_at, reason, source, event_id, field, code, message, payload,"
+            " fingerprint) VALUES (clock_timestamp(), %s, %s, %s, %s, %s, %s, %s::jsonb, %s)"
+            " ON CONFLICT (fingerprint) DO NOTHING",
+            rows,
+        )

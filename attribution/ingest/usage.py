@@ -1,0 +1,62 @@
+"""What was used, as columns: from counts on the wire to disjoint meters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from operator import attrgetter
+
+import numpy as np
+
+from attribution.ingest.schema import Event, Usage
+from attribution.models.events import NOT_GIVEN
+from finops.core import meters
+from finops.core.errors import FieldProblem, InvalidInput
+from finops.core.meters import USAGE_FIELDS, Meter
+from pricing.raw_usage import read_usage
+
+_tokens_of = attrgetter(*USAGE_FIELDS)
+_NOTHING = (NOT_GIVEN,) * len(USAGE_FIELDS)
+
+
+def settle_usage(event: Event) -> FieldProblem | None:
+    """Make the event's usage an inclusive one of our own, whichever way the client counted.
+
+    Returns the problem of an event that gives its usage in no way, or in two.
+    """
+    if event.raw_usage is not None:
+        if event.usage is not None:
+            return FieldProblem("raw_usage", "ambiguous", "Give usage or raw_usage, not both.")
+        if not event.api_flavor:
+            return FieldProblem("api_flavor", "required", "raw_usage needs api_flavor, to be read by.")
+        try:
+            read = read_usage(event.api_flavor, event.raw_usage)
+        except InvalidInput as error:
+            return error.problems[0]
+        counts = {name: getattr(read.usage, name) for name in USAGE_FIELDS}
+        event.usage = Usage(**counts, units=dict(read.units) or None)
+        event.raw_usage = event.api_flavor = None
+    elif event.usage is None:
+        return FieldProblem("usage", "required", "Give usage, or raw_usage with api_flavor.")
+    elif event.usage_semantics == "anthropic":
+        cached = max(event.usage.cache_read_tokens, 0) + max(event.usage.cache_write_tokens, 0)
+        event.usage.input_tokens = max(event.usage.input_tokens, 0) + cached
+    event.usage_semantics = "inclusive"
+    return None
+
+
+def token_columns(events: Sequence[Event]) -> np.ndarray:
+    """One row a call, one int64 column for each of ``USAGE_FIELDS``; -1 is not given."""
+    usages = [event.usage for event in events]
+    values = chain.from_iterable([_tokens_of(usage) if usage else _NOTHING for usage in usages])
+    count = len(usages) * len(USAGE_FIELDS)
+    return np.fromiter(values, dtype=np.int64, count=count).reshape(len(usages), -1)
+
+
+def meter_columns(tokens: np.ndarray) -> dict[Meter, np.ndarray]:
+    """A column for each meter; they add up to input plus output.
+
+    A negative number says that subsets are larger than their total.
+    """
+    given = np.maximum(tokens, 0)
+    return meters.split(**{name: given[:, place] for place, name in enumerate(USAGE_FIELDS)})

@@ -1,0 +1,315 @@
+"""One batch, one transaction: into the day partitions by COPY, each identity once.
+
+Identity is unique within a UTC day by an index on each partition; the days before and after are asked
+before writing. A batch is written straight away in the hope that nothing in it is known yet. Where
+something is, the write is undone to a savepoint, the known events are found and the rest written.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import psycopg
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.utils import timezone
+from psycopg.errors import CheckViolation, DeadlockDetected, SerializationFailure, UniqueViolation
+
+from attribution.ingest import copying, quarantine
+from attribution.ingest.columns import Columns, Post
+from attribution.ingest.dimensions import CustomerBook, DimensionBook, Names
+from attribution.ingest.outcome import Outcome
+from attribution.ingest.rules import facts_of, names_of
+from attribution.ingest.times import EPOCH, instant
+from attribution.models import IngestBatch
+from finops.core.errors import Unavailable
+from finops.core.meters import Meter
+from pricing.slots import SlotBook
+
+RawFacts = tuple[str | None, ...]  # as events spell them
+Facts = tuple[object, ...]  # as the price book reads them
+
+_MOST_RACES = 5
+_MOST_FACTS = 100_000
+_log = logging.getLogger(__name__)
+
+dimensions = DimensionBook()
+customers = CustomerBook()
+slots = SlotBook()
+_facts: dict[RawFacts, Facts] = {}
+# The books above serve all threads of the process, one at a time.
+_looking_up = threading.Lock()
+_days_made: set[int] = set()  # UTC days since 1970 that have a partition
+
+
+class Fate(IntEnum):
+    """What became of one event."""
+
+    ACCEPTED = 0
+    DUPLICATE = 1
+    CONFLICT = 2
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Rows ready to be written. Arrays are in the order of ``columns``."""
+
+    columns: Columns
+    records: np.ndarray
+    tails: list[bytes]
+    units: list[tuple[int, int, Any]]  # row, meter id, quantity
+    leader: np.ndarray  # the row that came first with the same identity; most are their own
+    posts: Sequence[Post]
+    stored: dict[int, int] = field(default_factory=dict)  # row: content hash already in the books
+
+
+def known(api_key: str, key_team: str) -> tuple[dict[Names, int], dict[RawFacts, Facts]]:
+    """Names and price facts that sound events had before, under this key."""
+    return dimensions.known(api_key, key_team), _facts
+
+
+def forget() -> None:
+    """Drop everything this process remembers of the database."""
+    global dimensions, customers, slots
+    dimensions, customers, slots = DimensionBook(), CustomerBook(), SlotBook()
+    _days_made.clear()
+
+
+def write(posts: Sequence[Post]) -> list[Outcome]:
+    """Make the posts durable in one transaction; what each one's events became.
+
+    Raises Unavailable when the database is away; then nothing is written, or all of it was and a
+    retry will find duplicates.
+    """
+    try:
+        if not any(post.arrivals.events for post in posts):
+            _note_nothing(posts)
+            return [Outcome(post.arrivals, 0, 0, []) for post in posts]
+        batch = _prepare(posts)
+        fates = _written(batch)
+    except (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError) as error:
+        if not connection.in_atomic_block:
+            connection.close()
+        _log.warning("The database is away: %s", error)
+        raise Unavailable("The database is away: nothing was kept. Send the same events again.") from error
+    return _outcomes(posts, batch, fates)
+
+
+def _prepare(posts: Sequence[Post]) -> _Batch:
+    """Names to numbers, events to columns. Commits dictionary rows that are new."""
+    columns = Columns.of(posts)
+    events = columns.events
+    fixed, units = columns.fixed(), columns.units()
+    with _looking_up:
+        sets = [
+            dimensions.resolve(list(map(names_of, post.arrivals.events)), post.api_key, post.key_team)
+            for post in posts
+        ]
+        fixed["dimension_set_id"] = np.concatenate(sets)[columns.place]
+        fixed["slot_id"] = slots.resolve(_facts_of(columns), columns.time_us, columns.prompt_tokens)
+        fixed["customer_id"] = customers.resolve([event.customer for event in events])
+        named = slots.unit_meter_ids({name for _, name, _ in units if not isinstance(name, Meter)})
+    return _Batch(
+        columns=columns,
+        records=copying.records(fixed),
+        tails=copying.tails(events, columns.details()),
+        units=[(row, name if isinstance(name, Meter) else named[name], n) for row, name, n in units],
+        leader=_leaders(columns),
+        posts=posts,
+    )
+
+
+def _facts_of(columns: Columns) -> list[Facts]:
+    found = list(map(facts_of, columns.events))
+    if len(_facts) > _MOST_FACTS:
+        _facts.clear()
+    for raw in set(found) - _facts.keys():
+        *texts, response_cache = raw
+        _facts[raw] = (*(text or "" for text in texts), response_cache == "hit")
+    return list(map(_facts.__getitem__, found))
+
+
+def _leaders(columns: Columns) -> np.ndarray:
+    identity = columns.identity
+    order = np.lexsort((columns.place, identity[:, 1], identity[:, 0]))
+    ordered = identity[order]
+    starts = np.ones(len(order), dtype=bool)
+    starts[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    leader = np.empty(len(order), dtype=np.int64)
+    leader[order] = order[np.flatnonzero(starts)][np.cumsum(starts) - 1]
+    return leader
+
+
+def _written(batch: _Batch) -> np.ndarray:
+    """Write, once more if two writers stood in each other's way; the fate of each row."""
+    try:
+        return _in_one_transaction(batch)
+    except (DeadlockDetected, SerializationFailure, CheckViolation):
+        # CheckViolation: a partition that was dropped since this process last saw it.
+        _days_made.clear()
+        batch.stored.clear()
+        return _in_one_transaction(batch)
+
+
+def _in_one_transaction(batch: _Batch) -> np.ndarray:
+    _make_partitions(batch.columns.days)
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT nextval(pg_get_serial_sequence('ingest_batch', 'id'))")
+            (batch_id,) = cursor.fetchone()
+        batch.records["batch_id"] = batch_id
+        _copy_unknown(batch)
+        fates = _fates(batch)
+        conflicts = np.flatnonzero(fates == Fate.CONFLICT).tolist()
+        if conflicts:
+            events, times = batch.columns.events, batch.columns.time_us
+            quarantine.keep_conflicts([(events[row], instant(int(times[row]))) for row in conflicts])
+        _note_batch(batch_id, batch, fates)
+    return fates
+
+
+def _make_partitions(days: np.ndarray) -> None:
+    missing = set(np.unique(days).tolist()) - _days_made
+    for day in sorted(missing):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT ensure_call_partition(%s)", [(EPOCH + timedelta(days=day)).date()])
+        _days_made.add(day)
+
+
+def _copy_unknown(batch: _Batch) -> None:
+    """Write every leader that is not in the books yet; ``stored`` names the others."""
+    is_leader = batch.leader == np.arange(len(batch.leader))
+    _find_stored(batch, neighbours_only=True)
+    for _ in range(_MOST_RACES):
+        fresh = is_leader.copy()
+        fresh[list(batch.stored)] = False
+        try:
+            with transaction.atomic():
+                _copy(batch, fresh)
+            return
+        except UniqueViolation:
+            # Whoever wrote it has committed, else we would still wait: now it can be seen.
+            _find_stored(batch, neighbours_only=False)
+    raise Unavailable("The same events keep arriving elsewhere. Send them again.")
+
+
+def _find_stored(batch: _Batch, *, neighbours_only: bool) -> None:
+    """Ask the books for the batch's identities, from the day before its first to the day after its last."""
+    days = batch.columns.days
+    first, last = int(days.min()), int(days.max())
+    spans = [(first - 1, last + 2)]
+    if neighbours_only and first == last:
+        spans = [(first - 1, first), (first + 1, first + 2)]
+    text = batch.columns.identity.tobytes().hex()
+    wanted = "{" + ",".join([text[start : start + 32] for start in range(0, len(text), 32)]) + "}"
+    row_of: dict[int, int] = {}
+    with connection.cursor() as cursor:
+        for start, end in spans:
+            cursor.execute(
+                "SELECT identity, content_hash FROM call_event WHERE identity = ANY(%s::uuid[])"
+                " AND occurred_at >= %s AND occurred_at < %s",
+                [wanted, EPOCH + timedelta(days=start), EPOCH + timedelta(days=end)],
+            )
+            for identity, content in cursor.fetchall():
+                row_of = row_of or _rows_by_identity(batch)
+                batch.stored[row_of[identity.int]] = content
+
+
+def _rows_by_identity(batch: _Batch) -> dict[int, int]:
+    halves = batch.columns.identity.tolist()
+    return {high << 64 | low: leader for (high, low), leader in zip(halves, batch.leader.tolist(), strict=True)}
+
+
+def _copy(batch: _Batch, fresh: np.ndarray) -> None:
+    numbers = np.flatnonzero(fresh).tolist()
+    if not numbers:
+        return
+    everything = len(numbers) == len(fresh)
+    rows = batch.records if everything else batch.records[fresh]
+    tails = batch.tails if everything else [batch.tails[number] for number in numbers]
+    with connection.cursor() as cursor:
+        with cursor.copy(f"COPY call_event ({', '.join(copying.COLUMNS)}) FROM STDIN (FORMAT BINARY)") as copy:
+            copy.write(copying.copy_stream(rows, tails))
+        if any(fresh[row] for row, _, _ in batch.units):
+            _copy_units(cursor, batch, fresh)
+
+
+def _copy_units(cursor: Any, batch: _Batch, fresh: np.ndarray) -> None:  # Any: Django's cursor wrapper
+    times, identities = batch.columns.time_us, batch.columns.identity
+    batch_id = int(batch.records["batch_id"][0])
+    with cursor.copy("COPY call_unit (occurred_at, identity, batch_id, meter_id, quantity) FROM STDIN") as copy:
+        for row, meter_id, quantity in batch.units:
+            if fresh[row]:
+                identity = identities[row].tobytes().hex()
+                copy.write_row((instant(int(times[row])), identity, batch_id, int(meter_id), quantity))
+
+
+def _fates(batch: _Batch) -> np.ndarray:
+    """Whoever says what was kept under its identity is a duplicate; whoever says otherwise, a conflict."""
+    content = batch.columns.content
+    kept = content[batch.leader]
+    first = batch.leader == np.arange(len(batch.leader))
+    if batch.stored:
+        in_books = np.zeros(len(content), dtype=bool)
+        for row, stored in batch.stored.items():
+            same = batch.leader == row
+            kept[same] = stored
+            in_books |= same
+        first &= ~in_books
+    return np.where(first, Fate.ACCEPTED, np.where(content == kept, Fate.DUPLICATE, Fate.CONFLICT))
+
+
+def _note_batch(batch_id: int, batch: _Batch, fates: np.ndarray) -> None:
+    accepted = batch.columns.time_us[fates == Fate.ACCEPTED]
+    now = timezone.now()
+    IngestBatch.objects.create(
+        id=batch_id,
+        received_at=now,
+        accepted=len(accepted),
+        duplicates=int((fates == Fate.DUPLICATE).sum()),
+        conflicts=int((fates == Fate.CONFLICT).sum()),
+        first_at=instant(int(accepted.min())) if len(accepted) else now,
+        last_at=instant(int(accepted.max())) if len(accepted) else now,
+        folded_at=None if len(accepted) else now,  # nothing to fold
+        **_refused(batch.posts),
+    )
+
+
+def _note_nothing(posts: Sequence[Post]) -> None:
+    """Requests without a single sound event still count on Data health."""
+    now = timezone.now()
+    IngestBatch.objects.create(
+        received_at=now, accepted=0, first_at=now, last_at=now, folded_at=now, **_refused(posts)
+    )
+
+
+def _refused(posts: Sequence[Post]) -> dict[str, int]:
+    return {
+        "rejected": sum(len(post.arrivals.rejected) for post in posts),
+        "content_dropped": sum(post.arrivals.content_dropped for post in posts),
+    }
+
+
+def _outcomes(posts: Sequence[Post], batch: _Batch, fates: np.ndarray) -> list[Outcome]:
+    """The fates given back to the requests that they belong to."""
+    by_arrival = np.empty_like(fates)
+    by_arrival[batch.columns.place] = fates
+    outcomes, start = [], 0
+    for post in posts:
+        own = by_arrival[start : start + len(post.arrivals.events)]
+        start += len(own)
+        outcomes.append(
+            Outcome(
+                post.arrivals,
+                accepted=int((own == Fate.ACCEPTED).sum()),
+                duplicates=int((own == Fate.DUPLICATE).sum()),
+                conflicts=np.flatnonzero(own == Fate.CONFLICT).tolist(),
+            )
+        )
+    return outcomes
