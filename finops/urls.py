@@ -8,6 +8,6 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),
-    path("accounts/", include("allauth.account.urls")),
+    path("accounts/", include("finops.accounts.sign_in_urls")),
     path("", include("finops.accounts.urls")),
 ]

@@ -1,4 +1,4 @@
-"""Registers ``finops.accounts`` with Django."""
+"""Registers ``finops.accounts`` with Django, and how it signs in with the API description."""
 
 from __future__ import annotations
 
@@ -8,3 +8,6 @@ from django.apps import AppConfig
 class AccountsConfig(AppConfig):
     name = "finops.accounts"
     label = "accounts"
+
+    def ready(self) -> None:
+        from finops.accounts import schema  # noqa: F401, PLC0415  # importing it registers it

@@ -7,11 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from finops.accounts import audit
-from finops.accounts.models import ApiKey, Role, Scope, User
+from finops.accounts.models import ApiKey, ApiKeyQuerySet, Role, Scope, User
 from finops.accounts.permissions import ROLE_SCOPES, Capability, Principal, principal_of_person
 from finops.core.errors import Conflict, FieldProblem, InvalidInput, NotAllowed
 
@@ -98,7 +97,7 @@ def revoke_key(key_id: int, *, actor: str) -> ApiKey:
     return key
 
 
-def keys_visible_to(user: User) -> QuerySet[ApiKey]:
+def keys_visible_to(user: User) -> ApiKeyQuerySet:
     """For most roles all keys; for a lead those of their teams, for an engineer those of them they made."""
     person = principal_of_person(user)
     keys = ApiKey.objects.select_related("created_by")

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from allauth.account.forms import default_token_generator
+from allauth.account.utils import user_pk_to_url_str
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import connection, transaction
+from django.urls import reverse
 
 from finops.accounts import audit
 from finops.accounts.models import Role, TeamMembership, User
@@ -86,6 +89,56 @@ def change_person(
     return person
 
 
+@transaction.atomic
+def change_profile(person: User, *, name: str, theme: str, shortcuts_enabled: bool) -> None:
+    """What people set for themselves; an audit line only when something changed."""
+    before = _profile(person)
+    person.name, person.theme, person.shortcuts_enabled = name.strip(), theme, shortcuts_enabled
+    after = _profile(person)
+    if after == before:
+        return
+    person.save(update_fields=["name", "theme", "shortcuts_enabled"])
+    audit.record(
+        person.email,
+        "person.profile_changed",
+        subject_kind="person",
+        subject=person.email,
+        before=before,
+        after=after,
+    )
+
+
+@transaction.atomic
+def set_password(person: User, password: str, *, actor: str) -> None:
+    """A new password, checked by the caller; it ends the person's other sessions."""
+    person.set_password(password)
+    person.save(update_fields=["password"])
+    audit.record(
+        actor,
+        "person.changed",
+        subject_kind="person",
+        subject=person.email,
+        before={},
+        after={"password": "changed"},
+    )
+
+
+def password_link(person: User) -> str:
+    """The path at which this person, once, sets a new password.
+
+    It ends with its use, with their next sign-in, and after PASSWORD_RESET_TIMEOUT seconds.
+    """
+    return reverse(
+        "account_reset_password_from_key",
+        kwargs={"uidb36": user_pk_to_url_str(person), "key": default_token_generator.make_token(person)},
+    )
+
+
+def note_password_link(person: User, *, actor: str) -> None:
+    """The audit line of somebody being given a link that lets them in."""
+    audit.record(actor, "person.password_link_made", subject_kind="person", subject=person.email)
+
+
 def team_names(person: User) -> list[str]:
     """The person's teams now, in order; one query."""
     return sorted(person.memberships.values_list("team", flat=True))
@@ -141,6 +194,10 @@ def _action(before: dict[str, Any], after: dict[str, Any]) -> str:
     if before["active"] != after["active"]:
         return "person.activated" if after["active"] else "person.deactivated"
     return "person.changed"
+
+
+def _profile(person: User) -> dict[str, Any]:  # Any: JSON
+    return {"name": person.name, "theme": person.theme, "shortcuts_enabled": person.shortcuts_enabled}
 
 
 def _facts(person: User) -> dict[str, Any]:  # Any: JSON
