@@ -39,7 +39,13 @@ class Facts(NamedTuple):
     from_response_cache: bool = False
 
 
-_TIERS = {"": STANDARD, "default": STANDARD, "on_demand": STANDARD, "standard_only": STANDARD, "fast": "priority"}
+_TIERS = {
+    "": STANDARD,
+    "default": STANDARD,
+    "on_demand": STANDARD,
+    "standard_only": STANDARD,
+    "fast": "priority",
+}
 
 
 def normalise(facts: Facts) -> Facts:
@@ -190,7 +196,8 @@ class Tariff:
     @cached_property
     def edges(self) -> list[Instant]:
         """The instants at which anything may change, sorted."""
-        spans = [part.effective for part in (*self.rows, *self.fees, *self.factors)]
+        spans = [row.effective for row in (*self.rows, *self.fees)]
+        spans += [factor.effective for factor in self.factors]
         spans += [span for *_, span in self.names]
         return sorted({edge for span in spans for edge in span if edge is not None})
 
@@ -245,7 +252,9 @@ class Tariff:
             for lower in sorted(rows, key=_closest)
             if row.marginal and lower.over <= row.over and lower.schedule == row.schedule
         ]
-        known = max([priced.row.known_from for priced in meters.values()] + [row.known_from, factor.known_from])
+        known = max(
+            [priced.row.known_from for priced in meters.values()] + [row.known_from, factor.known_from]
+        )
         return Quote(row, "", factor.factor or Decimal(1), meters, brackets, known)
 
     def _name_at(self, at: Instant) -> tuple[str, str]:
@@ -337,7 +346,11 @@ class Book:
 
     @classmethod
     def of(
-        cls, rows: Iterable[BookRow], factors: Iterable[Factor] = (), aliases: Iterable[Alias] = (), version: int = 0
+        cls,
+        rows: Iterable[BookRow],
+        factors: Iterable[Factor] = (),
+        aliases: Iterable[Alias] = (),
+        version: int = 0,
     ) -> Book:
         return cls(version, _by_provider(rows), _by_provider(factors), _by_provider(aliases))
 
@@ -390,9 +403,7 @@ class Book:
             yield provider, model, span
 
     def _prices(self, provider: str, model: str) -> bool:
-        return any(
-            not row.fees and matches(row.model, model) for row in self.rows.get(provider, ())
-        )
+        return any(not row.fees and matches(row.model, model) for row in self.rows.get(provider, ()))
 
 
 def _intersection(one: Span, other: Span) -> Span | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 from pricing.book import Alias, Book, BookRow, Factor, Span, UnitPrice
 from pricing.models import (
@@ -14,6 +14,8 @@ from pricing.models import (
     Multiplier,
     Price,
     PriceKind,
+    Rate,
+    Versioned,
     VersionStatus,
 )
 from pricing.schedules import Schedule
@@ -21,7 +23,11 @@ from pricing.schedules import Schedule
 
 def current_version() -> int:
     """The id of the latest published version; 0 before the first."""
-    latest = BookVersion.objects.filter(status=VersionStatus.PUBLISHED).order_by("-pk").values_list("pk", flat=True)
+    latest = (
+        BookVersion.objects.filter(status=VersionStatus.PUBLISHED)
+        .order_by("-pk")
+        .values_list("pk", flat=True)
+    )
     return latest.first() or 0
 
 
@@ -32,24 +38,20 @@ def load_book(known_at: datetime | None = None) -> Book:
     factors = Multiplier.objects.known(known_at).select_related("version")
     aliases = ModelAlias.objects.known(known_at)
     return Book.of(
-        [book_row(price) for price in prices],
-        [
-            Factor(m.provider, m.model, m.region, m.factor, _span(m), _known(m)) for m in factors
-        ],
-        [
-            Alias(a.provider, a.host, a.model, a.target_provider, a.target_model, _span(a)) for a in aliases
-        ],
+        [book_row(price, price.rates.all(), known_from=_known(price)) for price in prices],
+        [book_factor(multiplier, known_from=_known(multiplier)) for multiplier in factors],
+        [book_alias(alias) for alias in aliases],
         version,
     )
 
 
-def book_row(price: Price) -> BookRow:
-    """One stored price as the arithmetic sees it."""
+def book_row(price: Price, rates: Iterable[Rate], *, known_from: float) -> BookRow:
+    """A price and its rates as the arithmetic sees them; ``known_from`` is in Unix seconds."""
     return BookRow(
         id=price.pk,
         provider=price.provider,
         model=price.model,
-        rates={rate.meter: UnitPrice(rate.unit_price, rate.per, rate.minimum) for rate in price.rates.all()},
+        rates={rate.meter: UnitPrice(rate.unit_price, rate.per, rate.minimum) for rate in rates},
         fees=price.kind == PriceKind.FEES,
         service_tier=price.service_tier,
         processing=price.processing,
@@ -60,10 +62,27 @@ def book_row(price: Price) -> BookRow:
         marginal=price.mode == ContextMode.MARGINAL,
         schedule=Schedule.parse(price.schedule) if price.schedule else None,
         effective=_span(price),
-        known_from=_known(price),
+        known_from=known_from,
         source=price.source,
         evidence=price.evidence,
     )
+
+
+def book_factor(multiplier: Multiplier, *, known_from: float) -> Factor:
+    """A multiplier as the arithmetic sees it."""
+    names = (multiplier.provider, multiplier.model, multiplier.region)
+    return Factor(*names, multiplier.factor, _span(multiplier), known_from)
+
+
+def book_alias(alias: ModelAlias) -> Alias:
+    """An alias as the arithmetic sees it."""
+    target = (alias.target_provider, alias.target_model)
+    return Alias(alias.provider, alias.host, alias.model, *target, _span(alias))
+
+
+def seconds(instant: datetime | None) -> int | None:
+    """Unix seconds of the end of an interval."""
+    return None if instant is None else int(instant.timestamp())
 
 
 def _exclusive_bound(price: Price) -> int:
@@ -72,13 +91,11 @@ def _exclusive_bound(price: Price) -> int:
     return price.context_threshold - (price.context_operator == ContextOperator.AT_LEAST)
 
 
-def _span(part: Any) -> Span:  # Any: every versioned model has the interval
-    return (_second(part.effective_from), _second(part.effective_to))
+def _span(part: Versioned) -> Span:
+    return (seconds(part.effective_from), seconds(part.effective_to))
 
 
-def _second(instant: datetime | None) -> int | None:
-    return None if instant is None else int(instant.timestamp())
-
-
-def _known(part: Any) -> float:  # Any: every versioned model has a version
-    return part.version.published_at.timestamp()  # type: ignore[no-any-return]
+def _known(part: Versioned) -> float:
+    published_at = part.version.published_at
+    assert published_at is not None
+    return published_at.timestamp()

@@ -6,7 +6,7 @@ import re
 from fnmatch import translate
 from functools import lru_cache
 
-_WILD = re.compile(r"[*?]")
+_WILD = re.compile(r"\[[^]]*\]|[*?]")
 _EXACT = 10_000  # outweighs every pattern
 
 
