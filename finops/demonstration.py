@@ -32,8 +32,10 @@ def login_lines() -> list[str]:
         return []
     people = _demo().logins()
     width = max(len(email) for email, _, _ in people)
-    return ["Demo logins:"] + [f"  {email:<{width}}  {password}  ({role})" for email, password, role in people]
+    return ["Demo logins:"] + [
+        f"  {email:<{width}}  {password}  ({role})" for email, password, role in people
+    ]
 
 
 def _demo() -> Demo:
-    return cast(Demo, importlib.import_module("finops.demo"))
+    return cast("Demo", importlib.import_module("finops.demo"))

@@ -73,8 +73,10 @@ def exposition(request: HttpRequest) -> HttpResponse:
     expected = settings.METRICS_TOKEN
     offered = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
     if expected and not hmac.compare_digest(offered.encode(), expected.encode()):
-        return HttpResponse("A bearer token is needed.\n", "text/plain", 401, headers={"WWW-Authenticate": "Bearer"})
-    return HttpResponse(metrics.exposition(), metrics.CONTENT_TYPE)
+        refusal = _answer(b"A bearer token is needed.\n", "text/plain", 401)
+        refusal["WWW-Authenticate"] = "Bearer"
+        return refusal
+    return _answer(metrics.exposition(), metrics.CONTENT_TYPE)
 
 
 def _database() -> str:
@@ -123,6 +125,11 @@ def _broker() -> str:
 
 
 def _json(body: object, status: int = 200) -> HttpResponse:
-    response = HttpResponse(msgspec.json.encode(body), "application/json", status)
+    return _answer(msgspec.json.encode(body), "application/json", status)
+
+
+def _answer(body: bytes, content_type: str, status: int = 200) -> HttpResponse:
+    response = HttpResponse(body, content_type, status)
     response["Cache-Control"] = "no-store"
+    response["Content-Length"] = str(len(body))
     return response

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 
 from django.db import DatabaseError, connection
 from django.http import HttpRequest
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -21,9 +28,7 @@ logger = logging.getLogger(__name__)
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
-requests_total = Counter(
-    "finops_http_requests_total", "Requests answered.", ["method", "route", "status"]
-)
+requests_total = Counter("finops_http_requests_total", "Requests answered.", ["method", "route", "status"])
 request_seconds = Histogram(
     "finops_http_request_seconds", "Time to answer a request.", ["route"], buckets=_SECONDS
 )
@@ -62,21 +67,27 @@ _GAUGES = (
     (
         "finops_fold_lag_seconds",
         "Age of the oldest acknowledged batch that is not yet in the rollups; 0 when all are.",
-        "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(received_at)), 0)"
-        " FROM ingest_batch WHERE folded_at IS NULL",
+        """
+        SELECT coalesce(extract(epoch FROM clock_timestamp() - min(received_at)), 0)
+        FROM ingest_batch WHERE folded_at IS NULL
+        """,
     ),
     (
         "finops_events_accepted_last_minute",
         "Events accepted during the last minute.",
-        "SELECT coalesce(sum(accepted), 0) FROM ingest_batch"
-        " WHERE received_at > clock_timestamp() - interval '1 minute'",
+        """
+        SELECT coalesce(sum(accepted), 0)
+        FROM ingest_batch WHERE received_at > clock_timestamp() - interval '1 minute'
+        """,
     ),
     (
         "finops_partition_days_ahead",
         "Day partitions that exist beyond today (UTC).",
-        "SELECT count(*) FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid"
-        " WHERE inhparent = 'call_event'::regclass"
-        " AND relname > 'call_event_' || to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD')",
+        """
+        SELECT count(*) FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+        WHERE inhparent = 'call_event'::regclass
+            AND relname > 'call_event_' || to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD')
+        """,
     ),
     (
         "finops_database_bytes",

@@ -130,16 +130,21 @@ class Running:
             postgres.wait()
         call_command("migrate", interactive=False, verbosity=0)
         call_command("createcachetable", verbosity=0)
+        call_command("check", databases=["default"])
         with connection.cursor() as cursor:
             # The worker keeps them ahead from here on.
-            cursor.execute("SELECT ensure_call_partition(current_date + ahead) FROM generate_series(0, 2) ahead")
+            cursor.execute(
+                "SELECT ensure_call_partition(current_date + ahead) FROM generate_series(0, 2) ahead"
+            )
         if assets.collect():
             self.note("Collected static files.")
         if "load_prices" in get_commands():
             call_command("load_prices", verbosity=0)
         if with_demo and demonstration.is_wanted():
             self.note("Loading the demo company (once; --no-demo leaves it out).")
-            done = subprocess.run([sys.executable, "manage.py", "demo"], cwd=settings.BASE_DIR, stdout=2, check=False)
+            done = subprocess.run(
+                [sys.executable, "manage.py", "demo"], cwd=settings.BASE_DIR, stdout=2, check=False
+            )
             if done.returncode != 0:
                 raise EngineError("The demo company could not be loaded: see above.")
         if broker is not None:

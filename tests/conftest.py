@@ -2,5 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+from pytest_django import Settings
+
 # The hooks that start and end the run's own PostgreSQL; its address is set before Django looks.
 from tests.instance import pytest_configure, pytest_unconfigure  # noqa: F401
+
+
+@pytest.fixture(autouse=True)
+def _plain_static_files(settings: Settings) -> None:
+    """Pages name their static files as they are: a test run collects none into a manifest."""
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}

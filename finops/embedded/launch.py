@@ -54,14 +54,14 @@ def main(argv: list[str]) -> None:
         _call(_libc.prctl, PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
         if os.getppid() != parent:
             sys.exit(f"{program[0]} was not started: its parent had already ended")
-    os.execv(program[0], program)
+    os.execv(program[0], program)  # noqa: S606  (no shell is wanted)
 
 
 def hold(file: str) -> None:
     """Lock the file, shared, for as long as any process that inherits from this one lives."""
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_SH)
-    os.set_inheritable(descriptor, True)
+    os.set_inheritable(descriptor, True)  # noqa: FBT003
 
 
 def assume(identity: str) -> None:

@@ -47,7 +47,8 @@ class Instance:
         own = self.root / "run"
         if len(os.fsencode(own)) <= LONGEST_SOCKET_DIR:
             return own
-        return Path("/tmp") / f"finops-{hashlib.sha256(os.fsencode(self.root)).hexdigest()[:16]}"
+        name = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:16]
+        return Path(f"/tmp/finops-{name}")  # noqa: S108  (its owner is checked before use)
 
     @property
     def broker_socket(self) -> Path:
@@ -88,7 +89,10 @@ class Instance:
         found = self.sockets.lstat()
         if not stat.S_ISDIR(found.st_mode):
             raise EngineError(f"{self.sockets} is in the way: it must be a directory of our own.")
-        if os.geteuid() not in (0, found.st_uid):
+        allowed = {os.geteuid()}
+        if os.geteuid() == 0 and self.postgres.exists():
+            allowed.add(self.postgres.stat().st_uid)
+        if found.st_uid not in allowed:
             raise EngineError(
                 f"The data directory {self.root} belongs to user {found.st_uid}: run as that user, "
                 "or give another with --data-dir or DATA_DIR."

@@ -26,6 +26,7 @@ OLDEST_MAJOR = 15
 # Crash recovery replays what was not yet checkpointed; it is never cut short.
 START_SECONDS = 300
 _GIGABYTE = 1 << 30
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (only its size is looked at)
 _SYSTEM_PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin")
 
 
@@ -205,7 +206,7 @@ def _programs(place: Path) -> Programs | None:
         answer = subprocess.run([place / "postgres", "--version"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
-    # "postgres (PostgreSQL) 18.6", "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"
+    # As in: postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)
     version = answer.stdout.split("(PostgreSQL)")[1].split()[0]
     return Programs(place, int(version.split(".")[0]))
 
@@ -232,7 +233,7 @@ def _settings(instance: Instance, *, durable: bool) -> str:
     megabytes = memory >> 20
     shared = max(128, min(1024, megabytes // 16))
     # Containers often give /dev/shm 64 MB, too little for parallel queries.
-    roomy = shutil.disk_usage("/dev/shm").total >= _GIGABYTE if Path("/dev/shm").is_dir() else False
+    roomy = _SHARED_MEMORY.is_dir() and shutil.disk_usage(_SHARED_MEMORY).total >= _GIGABYTE
     settings = {
         "listen_addresses": "",
         "unix_socket_directories": str(instance.sockets),

@@ -142,7 +142,7 @@ class Supervisor:
 
     def _configuration(self) -> str:
         logs = self.instance.logs
-        sections = {
+        sections: dict[str, dict[str, object]] = {
             "unix_http_server": {"file": self.socket, "chmod": "0700"},
             "rpcinterface:supervisor": {
                 "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"

@@ -1,0 +1,40 @@
+"""The schedule: everything the worker does by itself, on one screen.
+
+Tasks only trigger. What there is to do is in the database, each task is safe to run twice, and one
+that finds its predecessor at work returns at once; so a beat that was lost is made up for by the
+next one, and ``expires`` keeps missed beats from piling up.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery.schedules import crontab
+
+# Any: Celery's own shape of a schedule entry.
+SCHEDULE: dict[str, dict[str, Any]] = {
+    # Acknowledged calls into the rollups: visible in reports a second or two later.
+    "fold": {
+        "task": "attribution.tasks.fold_batches",
+        "schedule": 1.0,
+        "options": {"queue": "books", "expires": 2},
+    },
+    # Partitions of the days ahead; single calls past retention.
+    "partitions": {
+        "task": "attribution.tasks.keep_partitions",
+        "schedule": crontab(minute="17", hour="*/6"),
+        "options": {"queue": "books", "expires": 3600},
+    },
+    # Retries re-stamped by more than a day.
+    "identities": {
+        "task": "attribution.tasks.audit_identities",
+        "schedule": crontab(minute="40", hour="1"),
+        "options": {"queue": "books", "expires": 3600},
+    },
+    # What must always hold.
+    "verify": {
+        "task": "attribution.tasks.verify_books",
+        "schedule": crontab(minute="10", hour="3"),
+        "options": {"queue": "books", "expires": 3600},
+    },
+}
