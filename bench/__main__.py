@@ -1,0 +1,74 @@
+"""Runs the benchmarks: ``python -m bench [--scale smoke|small|full] [--only NAME ...]``.
+
+Every figure is printed as one line of JSON as soon as it is known; all of them are written to
+``bench/results.json``. Each group runs on a throw-away instance of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench import instance, results
+from bench.instance import Server
+from bench.results import Row
+from bench.rows import freshness, ingest, pages, queries, rating, singles, storage
+from bench.scales import SCALES, Scale
+
+GROUPS = ("pages", "rating", "ingest", "singles", "freshness", "queries")
+
+
+def main() -> int:
+    """Measure what was asked for; returns the exit status."""
+    arguments = _arguments()
+    scale = SCALES[arguments.scale]
+    rows: list[Row] = []
+    for row in _rows(scale, arguments.only or list(GROUPS), arguments.port):
+        print(row.text(), flush=True)
+        rows.append(row)
+    results.write(rows, scale=scale.name, path=arguments.output)
+    return 0
+
+
+def _rows(scale: Scale, groups: list[str], port: int) -> Iterator[Row]:
+    traffic_groups = [group for group in GROUPS[:-1] if group in groups]
+    if traffic_groups:
+        with instance.running(port) as server:
+            yield from _on_demo_data(server, scale, traffic_groups)
+    if "queries" in groups:
+        # On an instance of its own: the books hold exactly the events of the questions.
+        with instance.running(port + 1) as server:
+            server.load_in_bulk(scale.query_events)
+            yield from queries.measure(server, scale)
+            yield from storage.measure(server)
+
+
+def _on_demo_data(server: Server, scale: Scale, groups: list[str]) -> Iterator[Row]:
+    if "pages" in groups:
+        server.command("demo", "--events", str(scale.demo_events))
+        yield from pages.measure(server, scale)
+    if "rating" in groups:
+        yield from rating.measure(server, scale)
+    if "ingest" in groups:
+        server.create_reference_table()
+        yield from ingest.measure(server, scale)
+    if "singles" in groups:
+        yield from singles.measure(server, scale)
+    if "freshness" in groups:
+        yield from freshness.measure(server, scale)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench", description="Measures the product against references.")
+    parser.add_argument("--scale", choices=sorted(SCALES), default=os.environ.get("BENCH_SCALE", "small"))
+    parser.add_argument("--only", nargs="+", choices=GROUPS, metavar="GROUP", help=", ".join(GROUPS))
+    parser.add_argument("--port", type=int, default=8590, help="first of two ports (default 8590)")
+    parser.add_argument("--output", type=Path, default=results.RESULTS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""One module a family of figures; each figure is compared with a reference in the same run."""
