@@ -69,7 +69,9 @@ def fold(limit: int | None = None, *, wait: bool = False) -> FoldResult:
 @transaction.atomic
 def _fold_once(limit: int, *, wait: bool) -> FoldResult:
     with connection.cursor() as cursor:
-        if not _lock(cursor, wait=wait):
+        if wait:
+            lock(cursor)
+        elif not _try_lock(cursor):
             return FoldResult()
         taken, is_empty = _take(cursor, limit)
         if not taken:
@@ -94,7 +96,7 @@ def rebuild_day(day: date) -> int:
     zone = settings.REPORTING_TIME_ZONE
     first, last = midnight(day, zone), midnight(day + timedelta(days=1), zone)
     with connection.cursor() as cursor:
-        _lock(cursor, wait=True)
+        lock(cursor)
         check_zone()
         _refuse_if_dropped(cursor, day, first, last)
         for table in rollup_sql.DAY_TABLES:
@@ -120,11 +122,13 @@ _OF_BATCHES = rollup_sql.statement(rollup_sql.OF_BATCHES)
 _OF_DAY = rollup_sql.statement(rollup_sql.OF_DAY)
 
 
-def _lock(cursor: Any, *, wait: bool) -> bool:
+def lock(cursor: Any) -> None:
+    """Let nobody fold or rebuild until the transaction ends, save its holder."""
     # Any: Django's cursor wrapper has no public type.
-    if wait:
-        cursor.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
-        return True
+    cursor.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
+
+
+def _try_lock(cursor: Any) -> bool:
     cursor.execute(f"SELECT pg_try_advisory_xact_lock({_LOCK})")
     return bool(cursor.fetchone()[0])
 

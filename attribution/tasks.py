@@ -1,0 +1,45 @@
+"""What the worker does for the books; the schedule is in ``finops.pipeline``."""
+
+from __future__ import annotations
+
+import logging
+
+from celery import shared_task
+from django.utils import timezone
+
+from attribution import identity_audit, partitions, rollups, verification
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task
+def fold_batches() -> None:
+    """Add what was acknowledged since the last time to the rollups; nothing while another does."""
+    result = rollups.fold()
+    if result.calls:
+        logger.info(
+            "folded", extra={"calls": result.calls, "batches": result.batches, "seconds": result.seconds}
+        )
+
+
+@shared_task
+def keep_partitions() -> None:
+    """Make the days ahead, drop the calls past retention."""
+    kept = partitions.keep_partitions(timezone.now())
+    logger.info("kept partitions", extra={"made": kept.made, "dropped": len(kept.dropped)})
+
+
+@shared_task
+def audit_identities() -> None:
+    """Take out what was booked twice under one identity, further apart than the door looks."""
+    result = identity_audit.audit_identities()
+    logger.info("audited identities", extra={"removed": result.removed})
+
+
+@shared_task
+def verify_books() -> None:
+    """Check what must always hold; a failure is logged as an error and shown on Data health."""
+    report = verification.verify()
+    failed = [check.name for check in report.checks if check.failed]
+    if failed:
+        logger.error("the books do not hold", extra={"checks": failed})
