@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 from finops.core.money import EXACT, apportion, as_text
 
@@ -191,6 +192,12 @@ def exact_money(amount: Decimal, currency: Currency) -> str:
 
 def day(value: date) -> str:
     return f"{value.day} {value:%b %Y}"
+
+
+def moment(at: datetime, zone: ZoneInfo) -> str:
+    """An instant to the minute in a zone, which is named."""
+    local = at.astimezone(zone)
+    return f"{day(local)}, {local:%H:%M %Z}"
 
 
 def days(first: date, end: date) -> str:

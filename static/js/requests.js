@@ -34,9 +34,8 @@ document.addEventListener("htmx:afterRequest", ({ detail }) => {
   }
 });
 
-document.addEventListener("htmx:afterSettle", ({ detail }) => {
-  const told = detail.target.querySelector?.("[data-status]") ?? detail.target.closest?.("[data-status]");
-  if (told) announce(told.dataset.status);
-  const title = detail.target.querySelector?.("[data-title]");
-  if (title) document.title = title.dataset.title;
+document.addEventListener("htmx:afterSettle", () => {
+  const { title, status: told } = document.getElementById("report")?.dataset ?? {};
+  if (title) document.title = `${title} - LLM costs`;
+  if (told) announce(told);
 });

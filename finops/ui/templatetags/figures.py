@@ -139,17 +139,24 @@ def signed(amount: Decimal, before: Amount = None) -> SafeString:
 
 
 @register.filter
+def effect(amount: Decimal) -> SafeString | str:
+    """One part of a change: signed, exact in the title, an empty cell for exactly nothing."""
+    if not amount:
+        return ""
+    return _money(formats.change_in_table(Change(Decimal(0), amount), _currency()), amount)
+
+
+@register.filter
 def moment(at: datetime | None, nothing: str = "never") -> SafeString | str:
     """An instant in the reporting zone with its offset; UTC in the title."""
     if at is None:
         return nothing
-    local = at.astimezone(settings.REPORTING_TIME_ZONE)
     utc = at.astimezone(UTC)
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         at.isoformat(),
         f"{utc:%Y-%m-%d %H:%M:%S} UTC",
-        f"{formats.day(local)}, {local:%H:%M %Z}",
+        formats.moment(at, settings.REPORTING_TIME_ZONE),
     )
 
 

@@ -1,0 +1,1 @@
+"""The screens that read the books."""
