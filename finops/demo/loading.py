@@ -9,6 +9,7 @@ from datetime import date
 
 from django.conf import settings
 from django.db import transaction
+from xxhash import xxh32_hexdigest
 
 from attribution import rollups
 from attribution.ingest.intake import Sender, take_in
@@ -41,7 +42,8 @@ class Recipe:
     @property
     def prefix(self) -> str:
         """How the ids of its events begin: different recipes never share an id."""
-        return f"demo-{self.seed}-{self.days}-{self.events}-{self.until:%Y%m%d}"
+        text = f"{self.seed} {self.days} {self.events} {self.until}"
+        return f"d{xxh32_hexdigest(text.encode())}"
 
 
 @dataclass(frozen=True, slots=True)
