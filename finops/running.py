@@ -17,7 +17,7 @@ from django.conf import settings
 from django.core.management import call_command, get_commands
 from django.db import connection, connections
 
-from finops import assets, demonstration
+from finops import assets, demo
 from finops.embedded.broker import Broker
 from finops.embedded.identity import engine_identity
 from finops.embedded.layout import EngineError, Instance
@@ -133,17 +133,15 @@ class Running:
         call_command("check", databases=["default"])
         with connection.cursor() as cursor:
             # The worker keeps them ahead from here on.
-            cursor.execute(
-                "SELECT ensure_call_partition(current_date + ahead) FROM generate_series(0, 2) ahead"
-            )
+            cursor.execute("SELECT ensure_call_partition(current_date + n) FROM generate_series(0, 2) n")
         if assets.collect():
             self.note("Collected static files.")
         if "load_prices" in get_commands():
             call_command("load_prices", verbosity=0)
-        if with_demo and demonstration.is_wanted():
+        if with_demo and not demo.is_loaded():
             self.note("Loading the demo company (once; --no-demo leaves it out).")
             done = subprocess.run(
-                [sys.executable, "manage.py", "demo"], cwd=settings.BASE_DIR, stdout=2, check=False
+                [sys.executable, "manage.py", "demo"], cwd=settings.BASE_DIR, stdout=sys.stderr, check=False
             )
             if done.returncode != 0:
                 raise EngineError("The demo company could not be loaded: see above.")
@@ -170,7 +168,7 @@ class Running:
 
     def _announce(self) -> None:
         self.say(f"Ready: {self.url}")
-        for line in demonstration.login_lines():
+        for line in _login_lines():
             self.say(line)
         self.note(f"Logs: {self.instance.logs}. Stop with Ctrl-C or SIGTERM.")
 
@@ -196,6 +194,16 @@ def check_address(host: str, port: int) -> None:
             raise EngineError(
                 f"Cannot listen on {host}:{port} ({reason}): give another with --port or --host."
             ) from error
+
+
+def _login_lines() -> list[str]:
+    """How to sign in to the demo company; nothing unless it is loaded."""
+    logins = demo.logins()
+    if not logins:
+        return []
+    width = max(len(login.email) for login in logins)
+    lines = [f"  {login.email:<{width}}  {login.password}  ({login.role})" for login in logins]
+    return ["Demo logins:", *lines]
 
 
 def _is_set(name: str) -> bool:
