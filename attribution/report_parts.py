@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
 from attribution.cost_query import COSTS, COUNTS, DIMENSIONS, TOKENS, CostQuery, Filter, Place
 from finops.core.meters import HOT_METERS, Meter
@@ -29,7 +30,14 @@ class Statement:
         return f"%({name})s"
 
 
-def known(alias: str, query: CostQuery, statement: Statement) -> str:
+class AsOf(Protocol):
+    """Anything that is asked at today's knowledge (None) or at that of a time."""
+
+    @property
+    def as_of(self) -> datetime | None: ...
+
+
+def known(alias: str, query: AsOf, statement: Statement) -> str:
     """The condition that a bitemporal row was known at the time asked for (else: is known now)."""
     if query.as_of is None:
         return f"{alias}.known_to IS NULL"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 import msgspec
 import numpy as np
@@ -30,6 +31,11 @@ def identities(events: Sequence[Event]) -> np.ndarray:
     keys = [prefixes[event.source or ""] + event.event_id for event in events]
     digests = [xxh3_128_digest(key.encode()) for key in keys]
     return np.frombuffer(b"".join(digests), dtype=">u8").reshape(-1, 2)
+
+
+def identity_of(source: str, event_id: str) -> UUID:
+    """The identity of one event, as ``call_event`` keeps it."""
+    return UUID(bytes=xxh3_128_digest((_Prefixes()[source] + event_id).encode()))
 
 
 def content_hashes(events: Sequence[Event]) -> np.ndarray:
