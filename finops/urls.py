@@ -8,6 +8,9 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),
+    path("api/v1/", include("attribution.api.urls")),
+    path("api/v1/", include("pricing.urls")),
     path("accounts/", include("finops.accounts.sign_in_urls")),
     path("", include("finops.accounts.urls")),
+    path("", include("attribution.urls")),
 ]
