@@ -57,7 +57,7 @@ def _received(request: HttpRequest) -> bytes:
     try:
         if "chunked" in request.headers.get("Transfer-Encoding", ""):
             # Django reads as far as Content-Length says; a chunked body has none.
-            return bytes(request.environ["wsgi.input"].read(MOST_BYTES + 1))
+            return bytes(request.META["wsgi.input"].read(MOST_BYTES + 1))
         return request.body
     except RequestDataTooBig:
         raise _too_large() from None

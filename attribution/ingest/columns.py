@@ -18,7 +18,10 @@ from attribution.models.events import CallStatus, ResponseCache
 from finops.core.meters import HOT_METERS, SPARSE_TOKEN_METERS, USAGE_FIELDS, Meter
 
 _STATUS = {status.label: status.value for status in CallStatus}
-_RESPONSE_CACHE = {None: 0, **{cache.label: cache.value for cache in ResponseCache}}
+_RESPONSE_CACHE: dict[str | None, int] = {
+    None: ResponseCache.UNSTATED,
+    **{cache.label: cache.value for cache in ResponseCache},
+}
 _INPUT_TOKENS = USAGE_FIELDS.index("input_tokens")
 _DETAIL = ("parent_event_id", "model_requested", "error_type", "reported_cost", "tags")
 

@@ -74,11 +74,8 @@ def _problem(message: str) -> FieldProblem:
     where = _PATH.search(message)
     path = where["path"] if where else ""
     text = message[: where.start()] if where else message
-    for phrase, code, words in _CODES:
-        if phrase in text:
-            break
-    else:
-        code, words = "invalid", None
+    said = ((code, words) for phrase, code, words in _CODES if phrase in text)
+    code, words = next(said, ("invalid", None))
     if named := _NAMED.search(text):
         path = f"{path}.{named['name']}" if path else named["name"]
     return FieldProblem(path, code, words or f"{text}.")

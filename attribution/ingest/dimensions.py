@@ -66,9 +66,7 @@ class DimensionBook:
             self._count_capped(found)
         return found
 
-    def _learn(
-        self, unknown: Iterable[Names], known: dict[Names, int], api_key: str, key_team: str
-    ) -> None:
+    def _learn(self, unknown: Iterable[Names], known: dict[Names, int], api_key: str, key_team: str) -> None:
         if time.monotonic() - self._values_read_at > _VALUES_SECONDS:
             self._values.clear()
             self._values_read_at = time.monotonic()

@@ -11,6 +11,7 @@ import threading
 from attribution.ingest import writer
 from attribution.ingest.columns import Post
 from attribution.ingest.outcome import Outcome
+from finops.core.errors import Unavailable
 
 # A larger batch gains nothing from company, and would keep the others waiting.
 LARGEST_SHARED = 200
@@ -66,13 +67,19 @@ def _next_group() -> list[_Waiting]:
 def _write_group(group: list[_Waiting]) -> None:
     try:
         outcomes = writer.write([waiting.post for waiting in group])
-    except Exception as error:
-        if len(group) == 1:
-            group[0].error = error
+    except Exception as error:  # noqa: BLE001 (it goes to whom it belongs)
+        if len(group) > 1 and not isinstance(error, Unavailable):
+            # One of them is to blame: each by itself, so that it fails alone.
+            for waiting in group:
+                _write_group([waiting])
             return
-        # One of them may be to blame: each by itself, so that it fails alone.
         for waiting in group:
-            _write_group([waiting])
+            waiting.error = error
         return
+    except BaseException:
+        # This process is told to end: the others find their posts in the line again.
+        with _line:
+            _waiting[:0] = group
+        raise
     for waiting, outcome in zip(group, outcomes, strict=True):
         waiting.outcome = outcome

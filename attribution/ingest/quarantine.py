@@ -33,9 +33,7 @@ def keep_conflicts(events: Sequence[tuple[Event, datetime]]) -> None:
         payload = msgspec.json.encode(event).decode()
         source, reason = event.source or "", QuarantineReason.CONFLICT
         message = "Another event with this source and event_id was booked first, and it was kept."
-        rows.append(
-            (reason.value, source, event.event_id, "", "", message, payload, uuid.UUID(fingerprint))
-        )
+        rows.append((reason.value, source, event.event_id, "", "", message, payload, uuid.UUID(fingerprint)))
         event.occurred_at = 0
     _keep(rows)
 

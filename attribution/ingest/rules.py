@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Sequence
 from decimal import Decimal
 from itertools import chain
+from math import isnan
 from operator import attrgetter
 
 from attribution.ingest.schema import MOST_TOKENS, Event, Usage
@@ -124,7 +125,7 @@ def broken_rule(event: Event, *, now_us: int) -> FieldProblem | None:
 
 def _broken_time(at_us: int, now_us: int) -> FieldProblem | None:
     if at_us > now_us + MOST_AHEAD_US:
-        return FieldProblem("occurred_at", "in_the_future", "More than 10 minutes ahead of the server's clock.")
+        return FieldProblem("occurred_at", "in_the_future", "More than 10 minutes ahead of our clock.")
     if at_us < EARLIEST_US:
         return FieldProblem(
             "occurred_at", "implausible", "Before 2020: a time as a number is in milliseconds since 1970."
@@ -140,9 +141,7 @@ def _broken_text(event: Event) -> FieldProblem | None:
     for field in _SLUGS:
         value = getattr(event, field)
         if value and not SLUG.fullmatch(value):
-            return FieldProblem(
-                field, "not_a_slug", "Letters, digits and - _ . : / @ + # only; no spaces."
-            )
+            return FieldProblem(field, "not_a_slug", "Letters, digits and - _ . : / @ + # only; no spaces.")
     return None
 
 
@@ -179,9 +178,12 @@ def _broken_rarity(event: Event) -> FieldProblem | None:
                 return FieldProblem(f"tags.{key}", "not_printable", "Control characters are not allowed.")
     if event.reported_cost and (problem := _broken_amount(event.reported_cost.amount)):
         return FieldProblem("reported_cost.amount", *problem)
-    for field, value in (("duration_ms", event.duration_ms), ("ttft_ms", event.ttft_ms)):
-        if value != value:
-            return FieldProblem(field, "not_finite", "Expected a finite number.")
+    if isnan(event.duration_ms + event.ttft_ms):
+        return FieldProblem(
+            "duration_ms" if isnan(event.duration_ms) else "ttft_ms",
+            "not_finite",
+            "Expected a finite number.",
+        )
     return None
 
 

@@ -30,11 +30,13 @@ def settle_usage(event: Event) -> FieldProblem | None:
         if not event.api_flavor:
             return FieldProblem("api_flavor", "required", "raw_usage needs api_flavor, to be read by.")
         try:
-            read = read_usage(event.api_flavor, event.raw_usage)
+            read = read_usage(event.api_flavor, event.raw_usage, model=event.model)
         except InvalidInput as error:
             return error.problems[0]
         counts = {name: getattr(read.usage, name) for name in USAGE_FIELDS}
-        event.usage = Usage(**counts, units=dict(read.units) or None)
+        event.usage = Usage(**counts, units=read.units or None)
+        # What the provider says it served wins over what the client asked for.
+        event.service_tier = read.service_tier or event.service_tier
         event.raw_usage = event.api_flavor = None
     elif event.usage is None:
         return FieldProblem("usage", "required", "Give usage, or raw_usage with api_flavor.")

@@ -222,8 +222,8 @@ def _find_stored(batch: _Batch, *, neighbours_only: bool) -> None:
 
 
 def _rows_by_identity(batch: _Batch) -> dict[int, int]:
-    halves = batch.columns.identity.tolist()
-    return {high << 64 | low: leader for (high, low), leader in zip(halves, batch.leader.tolist(), strict=True)}
+    pairs = zip(batch.columns.identity.tolist(), batch.leader.tolist(), strict=True)
+    return {high << 64 | low: leader for (high, low), leader in pairs}
 
 
 def _copy(batch: _Batch, fresh: np.ndarray) -> None:
@@ -234,7 +234,9 @@ def _copy(batch: _Batch, fresh: np.ndarray) -> None:
     rows = batch.records if everything else batch.records[fresh]
     tails = batch.tails if everything else [batch.tails[number] for number in numbers]
     with connection.cursor() as cursor:
-        with cursor.copy(f"COPY call_event ({', '.join(copying.COLUMNS)}) FROM STDIN (FORMAT BINARY)") as copy:
+        with cursor.copy(
+            f"COPY call_event ({', '.join(copying.COLUMNS)}) FROM STDIN (FORMAT BINARY)"
+        ) as copy:
             copy.write(copying.copy_stream(rows, tails))
         if any(fresh[row] for row, _, _ in batch.units):
             _copy_units(cursor, batch, fresh)
@@ -243,7 +245,9 @@ def _copy(batch: _Batch, fresh: np.ndarray) -> None:
 def _copy_units(cursor: Any, batch: _Batch, fresh: np.ndarray) -> None:  # Any: Django's cursor wrapper
     times, identities = batch.columns.time_us, batch.columns.identity
     batch_id = int(batch.records["batch_id"][0])
-    with cursor.copy("COPY call_unit (occurred_at, identity, batch_id, meter_id, quantity) FROM STDIN") as copy:
+    with cursor.copy(
+        "COPY call_unit (occurred_at, identity, batch_id, meter_id, quantity) FROM STDIN"
+    ) as copy:
         for row, meter_id, quantity in batch.units:
             if fresh[row]:
                 identity = identities[row].tobytes().hex()

@@ -1,0 +1,72 @@
+"""``POST /api/v1/events``: a plain view, because every microsecond of it is paid for each event."""
+
+from __future__ import annotations
+
+import msgspec
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from attribution.api.ingest_shapes import EventsBody, EventsOutcome, Problem
+from attribution.ingest import counters
+from attribution.ingest.bodies import read_body
+from attribution.ingest.intake import Sender, take_in
+from attribution.ingest.native import parse
+from finops.accounts.authentication import Unauthenticated, authenticate_key
+from finops.accounts.models import ApiKey, Scope
+from finops.core.errors import FinopsError, NotAllowed
+from finops.core.problems import problem_response
+
+_encode = msgspec.json.Encoder().encode
+
+
+@csrf_exempt
+def post_events(request: HttpRequest) -> HttpResponse:
+    """Take in a batch of events; 200 says that what it counts as accepted is durable."""
+    try:
+        sender = Sender.of(_ingest_key(request))
+        arrivals = parse(read_body(request), request.META.get("CONTENT_TYPE", ""))
+        outcome = take_in(arrivals, sender)
+    except FinopsError as error:
+        return problem_response(error)
+    counters.count(outcome)
+    return HttpResponse(_encode(outcome.as_dict()), content_type="application/json")
+
+
+def _ingest_key(request: HttpRequest) -> ApiKey:
+    key = authenticate_key(request.META.get("HTTP_AUTHORIZATION", ""))
+    if key is None:
+        raise Unauthenticated("Send an API key as: Authorization: Bearer KEY.")
+    if not key.allows(Scope.INGEST):
+        raise NotAllowed(f"This needs a key with the scope ingest; this one has: {', '.join(key.scopes)}.")
+    return key
+
+
+class SendEvents(APIView):
+    """Describes ``post_events`` to the OpenAPI document; requests go to the plain view itself."""
+
+    @extend_schema(
+        operation_id="send_events",
+        summary="Send events",
+        description=(
+            "At most 10,000 events and 16 MiB after decompression. An array of events, newline-delimited"
+            " JSON and CloudEvents (structured and batch) are taken as well; gzip and zstd bodies too."
+            " One bad event never costs the others: the answer lists it under `rejected`."
+        ),
+        request={
+            "application/json": EventsBody,
+            "application/x-ndjson": {"type": "string", "description": "One event a line."},
+            "application/cloudevents+json": {"type": "object", "description": "An event as `data`."},
+            "application/cloudevents-batch+json": {"type": "array", "items": {"type": "object"}},
+        },
+        responses={
+            200: EventsOutcome,
+            **{(status, "application/problem+json"): Problem for status in (400, 401, 403, 413, 415, 503)},
+        },
+    )
+    def post(self, request: Request) -> Response:
+        """Never called: ``attribution.api.events`` answers POST with ``post_events``."""
+        raise NotImplementedError

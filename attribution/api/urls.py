@@ -1,0 +1,14 @@
+"""URLs of the books' API."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, path
+
+from attribution.api.events import events
+from attribution.api.ingest_state import IngestHealthView, QuarantineList
+
+urlpatterns: list[URLPattern] = [
+    path("events", events, name="events"),
+    path("quarantine", QuarantineList.as_view(), name="quarantine"),
+    path("ingest/health", IngestHealthView.as_view(), name="ingest-health"),
+]

@@ -1,0 +1,85 @@
+"""How the ingest is doing: what is not in the reports yet, how fast calls come, how well they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+
+_COVERED_DAYS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class SourceCoverage:
+    """One source over the last days; shares are of its calls, from 0 to 1."""
+
+    source: str
+    calls: int
+    tagged_share: float  # said their feature or their team
+    attributed_share: float  # have a team today
+    priced_share: float  # some price is known
+    last_bucket: datetime  # the hour of its last call
+
+
+@dataclass(frozen=True, slots=True)
+class IngestHealth:
+    """``watermark``: everything acknowledged before it is in the reports."""
+
+    watermark: datetime
+    lag_seconds: float
+    unfolded_batches: int
+    unfolded_calls: int
+    rates: dict[str, float]  # calls a second over the last 1, 5 and 60 minutes
+    sources: list[SourceCoverage]
+
+
+def ingest_health(visible_teams: Collection[str] | None = None) -> IngestHealth:
+    """The state now; coverage is of the last seven days. Three queries.
+
+    ``visible_teams`` leaves only calls attributed to these teams in the coverage; None: all calls.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_UNFOLDED)
+        watermark, lag, batches, calls = cursor.fetchone()
+        cursor.execute(_RATES)
+        counts = cursor.fetchone()
+        teams = None if visible_teams is None else sorted(visible_teams)
+        cursor.execute(_COVERAGE, {"days": _COVERED_DAYS, "teams": teams})
+        sources = [SourceCoverage(*row) for row in cursor.fetchall()]
+    minutes = (1, 5, 60)
+    rates = {f"{span}m": count / (60 * span) for span, count in zip(minutes, counts, strict=True)}
+    return IngestHealth(watermark, lag, batches, calls, rates, sources)
+
+
+_UNFOLDED = """
+    SELECT least(coalesce(min(received_at), now()), now()),
+           greatest(coalesce(extract(epoch FROM now() - min(received_at)), 0), 0)::float,
+           count(*), coalesce(sum(accepted), 0)::bigint
+    FROM ingest_batch WHERE folded_at IS NULL
+"""
+_RATES = """
+    SELECT coalesce(sum(accepted) FILTER (WHERE received_at > now() - interval '1 minute'), 0)::float,
+           coalesce(sum(accepted) FILTER (WHERE received_at > now() - interval '5 minutes'), 0)::float,
+           coalesce(sum(accepted), 0)::float
+    FROM ingest_batch WHERE received_at > now() - interval '1 hour'
+"""
+_COVERAGE = """
+    SELECT arrived.source, sum(used.calls)::bigint,
+           (coalesce(sum(used.calls) FILTER (WHERE arrived.feature <> '' OR arrived.team <> ''), 0)
+               / sum(used.calls))::float,
+           (coalesce(sum(used.calls) FILTER (WHERE owner.team IS NOT NULL), 0) / sum(used.calls))::float,
+           (coalesce(sum(used.calls) FILTER (WHERE priced.slot_id IS NOT NULL), 0) / sum(used.calls))::float,
+           max(used.bucket)
+    FROM usage_hour used
+    JOIN dimension_set arrived ON arrived.id = used.dimension_set_id
+    LEFT JOIN attribution owner ON owner.dimension_set_id = arrived.id AND owner.known_to IS NULL
+        AND (owner.valid_from IS NULL OR owner.valid_from <= current_date)
+        AND (owner.valid_to IS NULL OR owner.valid_to > current_date)
+    LEFT JOIN (SELECT DISTINCT slot_id FROM slot_rate WHERE known_to IS NULL) priced
+        ON priced.slot_id = used.slot_id
+    WHERE used.bucket >= now() - make_interval(days => %(days)s)
+      AND (%(teams)s::text[] IS NULL OR owner.team = ANY(%(teams)s::text[]))
+    GROUP BY arrived.source ORDER BY sum(used.calls) DESC, arrived.source
+"""
