@@ -38,6 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if _IS_WORKER or _server is not None or config.option.collectonly:
         return
     INSTANCE.prepare()
+    (INSTANCE.root / "static").mkdir()
     postgres = Postgres.of(INSTANCE)
     postgres.initialise(durable=False)
     with (INSTANCE.logs / "postgres.log").open("wb") as log:

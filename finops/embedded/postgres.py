@@ -112,16 +112,17 @@ class Postgres:
         Only for the holder of the instance's lock. A process id may be taken again by another
         program, after a restart of a container above all; PostgreSQL would then refuse to start.
         """
-        lock = self.data / "postmaster.pid"
-        if not lock.exists():
+        if not (self.data / "postmaster.pid").exists() or not Path("/proc/self").exists():
             return
         if _processes_in(self.data):
             with suppress(EngineError):
                 self.stop()
-            deadline = time.monotonic() + 10
-            while _processes_in(self.data) and time.monotonic() < deadline:
-                time.sleep(0.05)
-        elif Path("/proc/self").exists():
+        deadline = time.monotonic() + 10
+        while _processes_in(self.data):
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.05)
+        for lock in (self.data / "postmaster.pid", self.instance.sockets / ".s.PGSQL.5432.lock"):
             lock.unlink(missing_ok=True)
 
     def _create_cluster(self, *, durable: bool) -> None:
