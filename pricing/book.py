@@ -339,7 +339,7 @@ def _specificity(row: BookRow) -> tuple[int, int, bool]:
 class Book:
     """Everything published and not superseded, by provider."""
 
-    version: int
+    version: str
     rows: Mapping[str, Sequence[BookRow]]
     factors: Mapping[str, Sequence[Factor]]
     aliases: Mapping[str, Sequence[Alias]]
@@ -350,7 +350,7 @@ class Book:
         rows: Iterable[BookRow],
         factors: Iterable[Factor] = (),
         aliases: Iterable[Alias] = (),
-        version: int = 0,
+        version: str = "",
     ) -> Book:
         return cls(version, _by_provider(rows), _by_provider(factors), _by_provider(aliases))
 

@@ -21,14 +21,23 @@ from pricing.models import (
 from pricing.schedules import Schedule
 
 
-def current_version() -> int:
-    """The id of the latest published version; 0 before the first."""
-    latest = (
-        BookVersion.objects.filter(status=VersionStatus.PUBLISHED)
-        .order_by("-pk")
-        .values_list("pk", flat=True)
-    )
-    return latest.first() or 0
+def current_version() -> str:
+    """Names the state of the book: another one after every publication, '' before the first."""
+    latest = BookVersion.objects.filter(status=VersionStatus.PUBLISHED).order_by("-pk")
+    for number, published_at in latest.values_list("pk", "published_at")[:1]:
+        return f"{number} {published_at}"
+    return ""
+
+
+_remembered: Book | None = None
+
+
+def published_book() -> Book:
+    """The book as published now; kept by each process until the next publication. One query."""
+    global _remembered
+    if _remembered is None or _remembered.version != current_version():
+        _remembered = load_book()
+    return _remembered
 
 
 def load_book(known_at: datetime | None = None) -> Book:

@@ -10,13 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from finops.core.errors import InvalidInput
 from finops.core.meters import Usage, inclusive, partition
 
 Units = dict[str, Decimal]
-Reading = tuple[Usage, Units, str | None]
+
+
+class Reading(NamedTuple):
+    """What a usage object says; ``service_tier`` is the one served, where it is stated."""
+
+    usage: Usage
+    units: Units
+    service_tier: str | None
+
+
 _LARGEST = 10**9
 
 
@@ -32,9 +41,9 @@ def read_usage(api_flavor: str, raw: object, *, model: str = "") -> Reading:
         raise InvalidInput.field("api_flavor", "unknown", f"api_flavor must be one of {', '.join(_READERS)}")
     if not isinstance(raw, Mapping):
         raise InvalidInput.field("raw_usage", "invalid", "raw_usage must be the provider's usage object")
-    usage, units, tier = reader(_Object.of(raw), model)
-    partition(usage)
-    return usage, {name: quantity for name, quantity in units.items() if quantity}, tier
+    reading = reader(_Object.of(raw), model)
+    partition(reading.usage)
+    return reading._replace(units={name: quantity for name, quantity in reading.units.items() if quantity})
 
 
 class _Object:
@@ -132,7 +141,7 @@ def _openai(raw: _Object, _model: str) -> Reading:
     units = {"web_search_calls": searches}
     if raw.text("type") == "duration":
         units["audio_seconds"] = raw.quantity("seconds")
-    return usage, units, raw.text("service_tier")
+    return Reading(usage, units, raw.text("service_tier"))
 
 
 def _anthropic(raw: _Object, _model: str) -> Reading:
@@ -150,7 +159,7 @@ def _anthropic(raw: _Object, _model: str) -> Reading:
         reasoning_tokens=raw.inside("output_tokens_details").count("thinking_tokens"),
     )
     searches = raw.inside("server_tool_use").quantity("web_search_requests")
-    return inclusive(usage), {"web_search_calls": searches}, raw.text("service_tier")
+    return Reading(inclusive(usage), {"web_search_calls": searches}, raw.text("service_tier"))
 
 
 _GOOGLE_TIERS = {
@@ -186,7 +195,7 @@ def _google(raw: _Object, _model: str) -> Reading:
     )
     traffic = raw.text("trafficType", "traffic_type")
     tier = raw.text("serviceTier", "service_tier") or _GOOGLE_TIERS.get(traffic or "", traffic)
-    return usage, {}, tier
+    return Reading(usage, {}, tier)
 
 
 def _modality(details: list[_Object], modality: str) -> int:
@@ -209,7 +218,7 @@ def _bedrock(raw: _Object, model: str) -> Reading:
     units = {"web_search_calls": raw.inside("tool_usage").inside("web_search").quantity("num_requests")}
     if "openai.gpt-5.6" not in model:
         usage = inclusive(usage)
-    return usage, units, raw.inside("serviceTier").text("type") or raw.text("serviceTier")
+    return Reading(usage, units, raw.inside("serviceTier").text("type") or raw.text("serviceTier"))
 
 
 def _deepseek(raw: _Object, _model: str) -> Reading:
@@ -221,7 +230,7 @@ def _deepseek(raw: _Object, _model: str) -> Reading:
         output_tokens=raw.count("completion_tokens"),
         reasoning_tokens=raw.inside("completion_tokens_details").count("reasoning_tokens"),
     )
-    return usage, {}, raw.text("service_tier")
+    return Reading(usage, {}, raw.text("service_tier"))
 
 
 def _xai(raw: _Object, _model: str) -> Reading:
@@ -238,7 +247,7 @@ def _xai(raw: _Object, _model: str) -> Reading:
         output_tokens=completion if within else completion + reasoning,
         reasoning_tokens=reasoning,
     )
-    return usage, {}, raw.text("service_tier")
+    return Reading(usage, {}, raw.text("service_tier"))
 
 
 def _mistral(raw: _Object, model: str) -> Reading:
@@ -246,7 +255,7 @@ def _mistral(raw: _Object, model: str) -> Reading:
     usage, units, tier = _openai(raw, model)
     if not usage.cache_read_tokens:
         usage = replace(usage, cache_read_tokens=raw.count("num_cached_tokens"))
-    return usage, units | {"audio_seconds": raw.quantity("prompt_audio_seconds")}, tier
+    return Reading(usage, units | {"audio_seconds": raw.quantity("prompt_audio_seconds")}, tier)
 
 
 def _cohere(raw: _Object, _model: str) -> Reading:
@@ -255,7 +264,7 @@ def _cohere(raw: _Object, _model: str) -> Reading:
     if not billed.content:
         billed = raw.inside("meta").inside("billed_units")
     usage = Usage(input_tokens=_whole(billed, "input_tokens"), output_tokens=_whole(billed, "output_tokens"))
-    return usage, {"rerank_searches": billed.quantity("search_units")}, None
+    return Reading(usage, {"rerank_searches": billed.quantity("search_units")}, None)
 
 
 def _whole(raw: _Object, name: str) -> int:
@@ -278,7 +287,7 @@ def _perplexity(raw: _Object, _model: str) -> Reading:
         "citation_tokens": raw.quantity("citation_tokens"),
         "web_search_calls": raw.quantity("num_search_queries"),
     }
-    return usage, units, None
+    return Reading(usage, units, None)
 
 
 _READERS: dict[str, Callable[[_Object, str], Reading]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -42,19 +43,28 @@ class Schedule:
 
     def contains(self, seconds: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of these instants (Unix seconds) lie inside a window."""
-        day, second = np.divmod(seconds, _DAY)
+        weekdays, closed = _tables(self)
+        day = seconds // _DAY
+        second = seconds - day * _DAY
         inside = np.zeros(len(seconds), dtype=np.bool_)
         for start, end in self.windows:
             inside |= (second >= start) & (second < end)
         if self.days != _EVERY_DAY:
-            inside &= np.isin((day + _EPOCH_WEEKDAY) % 7, sorted(self.days))
+            inside &= weekdays[(day + _EPOCH_WEEKDAY) % 7]
         if self.closed:
-            inside &= ~np.isin(day, sorted(self.closed))
+            inside &= closed[np.searchsorted(closed, day) % len(closed)] != day
         return inside
 
     def holds_at(self, second: int) -> bool:
         """Whether this instant (Unix seconds) lies inside a window."""
         return bool(self.contains(np.array([second], dtype=np.int64))[0])
+
+
+@lru_cache(maxsize=256)
+def _tables(schedule: Schedule) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Which weekdays the windows apply on, and the days they do not, sorted."""
+    weekdays = np.array([day in schedule.days for day in range(7)], dtype=np.bool_)
+    return weekdays, np.array(sorted(schedule.closed), dtype=np.int64)
 
 
 def _seconds(clock: str) -> int:

@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from numpy.typing import NDArray
 
 from pricing.book import Book, Facts, normalise
-from pricing.catalogue import current_version, load_book
+from pricing.catalogue import current_version, published_book
 from pricing.grid import Cell, Grid
 from pricing.models import PriceSlot
 from pricing.slot_rates import PUBLISHING_LOCK, ensure_slots, unit_meter_ids
@@ -87,15 +87,17 @@ class _Index:
         return cell
 
     def _add_schedules(self, cell: Ints, entries: Ints, seconds: Ints) -> None:
-        for entry in np.unique(entries[self.schedules[entries] > 1]):
-            positions = np.flatnonzero(entries == entry)
+        scheduled = np.flatnonzero(self.schedules[entries] > 1)
+        for entry in set(entries[scheduled].tolist()):
+            positions = scheduled[entries[scheduled] == entry]
             at = seconds[positions]
             free = np.ones(len(at), dtype=np.bool_)
             for number, (schedule, (start, end)) in enumerate(self.grids[entry].tariff.schedules, start=1):
-                inside = free & schedule.contains(at)
-                inside &= (at >= (start or 0)) & (at < (_LARGEST if end is None else end))
-                cell[positions[inside]] += number
-                free &= ~inside
+                active = (at >= (start or 0)) & (at < (_LARGEST if end is None else end))
+                if active.any():
+                    inside = free & active & schedule.contains(at)
+                    cell[positions[inside]] += number
+                    free &= ~inside
 
     def place(self, cell: int) -> tuple[Grid, Cell]:
         """The grid that a cell number belongs to, and the cell in it."""
@@ -167,7 +169,7 @@ class SlotBook:
         gone = self._highest and not PriceSlot.objects.filter(pk=self._highest).exists()
         if self._book is None or gone or current_version() != self._book.version:
             self.forget()
-            self._book = load_book()
+            self._book = published_book()
         self._looked_at = now
 
     def _make(self, cells: Ints) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 from pricing.book import Book, Facts, Tariff, normalise
 from pricing.catalogue import book_alias, book_factor, book_row
@@ -21,6 +22,6 @@ def vendored_book() -> Book:
     return Book.of(rows, factors, [book_alias(alias) for alias in catalogue.aliases])
 
 
-def tariff(provider: str, model: str, **facts: str) -> Tariff:
+def tariff(provider: str, model: str, **facts: Any) -> Tariff:
     """What the list prices say about calls with these facts."""
     return vendored_book().tariff(normalise(Facts(provider, model)._replace(**facts)))

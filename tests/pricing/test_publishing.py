@@ -142,6 +142,6 @@ def test_vendored_list_reads_and_its_intervals_never_overlap() -> None:
         )  # fmt: skip
         early, late = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
         stated.setdefault(key, []).append((row.effective_from or early, row.effective_to or late))
-    for key, spans in stated.items():
+    for said, spans in stated.items():
         spans.sort()
-        assert all(one[1] <= other[0] for one, other in pairwise(spans)), key
+        assert all(one[1] <= other[0] for one, other in pairwise(spans)), said

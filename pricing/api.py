@@ -1,0 +1,141 @@
+"""``/api/v1/prices``: read the book, and rate one call without storing anything."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.generics import ListAPIView
+from rest_framework.pagination import CursorPagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from finops.accounts.permissions import requires
+from finops.core.errors import InvalidInput
+from finops.core.meters import Usage, inclusive
+from finops.core.shapes import problem_answers
+from pricing.book import Facts, normalise
+from pricing.catalogue import published_book
+from pricing.models import Price
+from pricing.rating import Rating, rate_usage
+from pricing.raw_usage import Reading, read_usage
+from pricing.shapes import PriceQuery, PriceShape, RateAnswer, RateRequest
+
+_MAY_READ = [requires(read="read")]
+
+
+class RateCall(APIView):
+    """What a call costs, from what it used."""
+
+    permission_classes = _MAY_READ
+
+    @extend_schema(
+        operation_id="prices_rate",
+        request=RateRequest,
+        responses={
+            200: OpenApiResponse(RateAnswer),
+            **problem_answers(400, 401, 403, 429),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        """Rate one call. Pure: nothing is stored, and the same question has the same answer.
+
+        `partially_priced` names the meters without a price and leaves them out of the cost; `unpriced`
+        has no cost at all.
+        """
+        asked = RateRequest(data=request.data)
+        asked.is_valid(raise_exception=True)
+        call = asked.validated_data
+        used = _used(call)
+        tier = used.service_tier or call["service_tier"]
+        facts = Facts(
+            provider=call["provider"],
+            model=call["model"],
+            host=call["host"],
+            region=call["region"],
+            service_tier=tier,
+            processing=call["processing"],
+            speed=call["speed"],
+            from_response_cache=call.get("response_cache") == "hit",
+        )
+        rating = rate_usage(
+            published_book().tariff(normalise(facts)),
+            at=int(call["occurred_at"].timestamp()),
+            usage=used.usage,
+            units=used.units,
+        )
+        return Response(RateAnswer(_answer(rating)).data)
+
+
+def _used(call: dict[str, Any]) -> Reading:
+    """The call's usage from whichever side it was given; from both only if they say the same."""
+    given = _given_usage(call) if "usage" in call else None
+    if "raw_usage" not in call:
+        assert given is not None
+        return given
+    read = read_usage(call["api_flavor"], call["raw_usage"], model=call["model"])
+    if given is not None and given[:2] != read[:2]:
+        raise InvalidInput.field(
+            "raw_usage", "ambiguous", "usage and raw_usage say different things; give one"
+        )
+    return read
+
+
+def _given_usage(call: dict[str, Any]) -> Reading:
+    counts = dict(call["usage"])
+    units: dict[str, Decimal] = {name: amount for name, amount in counts.pop("units", {}).items() if amount}
+    usage = Usage(**counts)
+    return Reading(inclusive(usage) if call["usage_semantics"] == "anthropic" else usage, units, None)
+
+
+def _answer(rating: Rating) -> dict[str, Any]:
+    row = rating.quote.row
+    price = None if row is None else Price.objects.get(pk=row.id)
+    return {
+        "status": rating.status,
+        "currency": "USD",
+        "cost": rating.cost,
+        "cache_savings": rating.saving,
+        "lines": rating.lines,
+        "price": price,
+        "reason": rating.quote.reason,
+    }
+
+
+class PricePage(CursorPagination):
+    """Oldest first, a hundred at a time."""
+
+    page_size = 100
+    max_page_size = 1_000
+    page_size_query_param = "limit"
+    ordering = "id"
+
+
+class Prices(ListAPIView[Price]):
+    """The price book."""
+
+    permission_classes = _MAY_READ
+    serializer_class = PriceShape
+    pagination_class = PricePage
+    queryset = Price.objects.none()
+
+    @extend_schema(
+        operation_id="prices_list",
+        parameters=[PriceQuery],
+        responses={200: PriceShape(many=True), **problem_answers(400, 401, 403, 429)},
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """List prices: what is known now, or was known at a time; of all time, or in force at one."""
+        return super().get(request, *args, **kwargs)
+
+    def get_queryset(self) -> QuerySet[Price]:
+        asked = PriceQuery(data=self.request.query_params)
+        asked.is_valid(raise_exception=True)
+        wanted = asked.validated_data
+        prices = Price.objects.known(wanted.get("as_of")).select_related("version").prefetch_related("rates")
+        names = {name: wanted[name] for name in ("provider", "model") if name in wanted}
+        prices = prices.filter(**names)
+        return prices.effective(wanted["at"]) if "at" in wanted else prices
