@@ -56,7 +56,7 @@ class EventSerializer(serializers.Serializer[Any]):
     """One event, checked as the product checks it."""
 
     event_id = serializers.CharField(max_length=128)
-    occurred_at = EpochField(min_value=0)
+    occurred_at = EpochField()
     provider = serializers.CharField(max_length=64)
     model = serializers.CharField(max_length=256)
     usage = UsageSerializer()
