@@ -7,10 +7,11 @@ from typing import Any
 from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
+from attribution.api.calls import ListCalls
 from attribution.api.ingest import SendEvents, post_events
 
 
-class Events(SendEvents):
+class Events(ListCalls, SendEvents):
     """Every method of the URL, for the OpenAPI document."""
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
+from attribution.api.calls import ExplainCall
+from attribution.api.costs import Costs
 from attribution.api.events import events
 from attribution.api.ingest_state import IngestHealthView, QuarantineList
 
 urlpatterns: list[URLPattern] = [
     path("events", events, name="events"),
+    path("events/<path:source>/<path:event_id>/explain", ExplainCall.as_view(), name="explain-event"),
+    path("costs", Costs.as_view(), name="costs"),
     path("quarantine", QuarantineList.as_view(), name="quarantine"),
     path("ingest/health", IngestHealthView.as_view(), name="ingest-health"),
 ]

@@ -12,6 +12,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from attribution import ownership, registry
+from attribution.ingest.identity import identity_of
 from attribution.models import Customer, DimensionSet, IngestBatch
 from attribution.models.events import CallStatus
 from finops.core.meters import Meter
@@ -113,6 +114,14 @@ class Call:
     content_hash: int = 0
     detail: str | None = None
     identity: uuid.UUID = field(default_factory=uuid.uuid4)
+    source: str = "app"
+
+    def __post_init__(self) -> None:
+        if self.event_id:
+            self.identity = identity_of(self.source, self.event_id)
+        else:
+            self.event_id = self.identity.hex
+            self.identity = identity_of(self.source, self.event_id)
 
 
 def book(calls: Iterable[Call], *, received_at: datetime | None = None) -> int:
