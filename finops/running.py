@@ -128,16 +128,16 @@ class Running:
         """Everything a fresh or older data directory lacks; quick when nothing is missing."""
         if postgres is not None:
             postgres.wait()
-        call_command("migrate", interactive=False, verbosity=0)
-        call_command("createcachetable", verbosity=0)
-        call_command("check", databases=["default"])
+        _quietly("migrate", interactive=False)
+        _quietly("createcachetable")
+        _quietly("check", databases=["default"])
         with connection.cursor() as cursor:
             # The worker keeps them ahead from here on.
             cursor.execute("SELECT ensure_call_partition(current_date + n) FROM generate_series(0, 2) n")
         if assets.collect():
             self.note("Collected static files.")
         if "load_prices" in get_commands():
-            call_command("load_prices", verbosity=0)
+            _quietly("load_prices")
         if with_demo and not demo.is_loaded():
             self.note("Loading the demo company (once; --no-demo leaves it out).")
             done = subprocess.run(
@@ -194,6 +194,11 @@ def check_address(host: str, port: int) -> None:
             raise EngineError(
                 f"Cannot listen on {host}:{port} ({reason}): give another with --port or --host."
             ) from error
+
+
+def _quietly(command: str, **options: object) -> None:
+    """Standard output is for what the user waits for: the address and the logins."""
+    call_command(command, verbosity=0, stdout=sys.stderr, **options)
 
 
 def _login_lines() -> list[str]:
