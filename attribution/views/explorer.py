@@ -154,12 +154,13 @@ def headline(view: View, total: Line) -> str:
 def trend_chart(answer: Answer, table: Table, table_id: str, name: str = "trend") -> Chart:
     """Stacked bars of the lines of a table over time; a click leads to that bar's costs."""
     asked, view = answer.asked, answer.asked.view
-    rows, links = {}, {}
+    rows, links, pages = {}, {}, {}
     for line in table.lines:
         rows[line.name] = list(line.trend)
+        pages[line.name] = line.url
         links[line.name] = view.narrowed(view.group, line.value).bucket_link if line.url else ""
     grain = answer.report.query.granularity.value
-    series = charts.ranked(rows, links)
+    series = charts.ranked(rows, links, pages)
     buckets = Buckets(
         [label for _, label in answer.axis],
         view.span.so_far.end.isoformat(),

@@ -94,20 +94,19 @@ def by_name(
     current = _nested(report)
     earlier = _nested(before) if before is not None else {}
     measure = report.query.measures[0]
+    nested = len(report.query.group_by) > 1
     lines = []
     for value in dict.fromkeys([*current, *earlier]):
         inner_now, inner_before = current.get(value, {}), earlier.get(value, {})
-        children = [
-            _line(label(1, child), child, inner_now.get(child), measure=measure, axis=axis)
-            if before is None
-            else replace(
-                _line(label(1, child), child, inner_now.get(child), measure=measure, axis=axis),
-                before=_cost(inner_before.get(child), measure),
-            )
-            for child in dict.fromkeys([*inner_now, *inner_before])
-        ]
+        children = []
+        for inner in dict.fromkeys([*inner_now, *inner_before]):
+            name = label(1, inner) if nested else ""
+            child = _line(name, inner, inner_now.get(inner), measure=measure, axis=axis)
+            if before is not None:
+                child = replace(child, before=_cost(inner_before.get(inner), measure))
+            children.append(child)
         parent = _parent(label(0, value), value, children, compared=before is not None)
-        lines.append(parent if len(report.query.group_by) > 1 else replace(parent, children=()))
+        lines.append(parent if nested else replace(parent, children=()))
     return lines
 
 

@@ -33,6 +33,7 @@ class Series:
     amounts: Sequence[Decimal]
     token: str = OTHER_TOKEN
     link: str = ""
+    page: str = ""  # where its name in the legend leads
 
     @property
     def total(self) -> Decimal:
@@ -65,7 +66,11 @@ class Chart:
         return f"{self.name}-data"
 
 
-def ranked(rows: Mapping[str, Sequence[Decimal]], links: Mapping[str, str] | None = None) -> list[Series]:
+def ranked(
+    rows: Mapping[str, Sequence[Decimal]],
+    links: Mapping[str, str] | None = None,
+    pages: Mapping[str, str] | None = None,
+) -> list[Series]:
     """The nine largest by their total over the period, then the rest as Other.
 
     A name keeps its colour from view to view as far as no larger name has taken it.
@@ -73,7 +78,10 @@ def ranked(rows: Mapping[str, Sequence[Decimal]], links: Mapping[str, str] | Non
     by_total = sorted(rows, key=lambda name: (-sum(rows[name], ZERO), name))
     kept, rest = by_total[:COLOURS], by_total[COLOURS:]
     tokens = colours(kept)
-    series = [Series(name, rows[name], tokens[name], (links or {}).get(name, "")) for name in kept]
+    series = [
+        Series(name, rows[name], tokens[name], (links or {}).get(name, ""), (pages or {}).get(name, ""))
+        for name in kept
+    ]
     if rest:
         sums = [sum(column, ZERO) for column in zip(*(rows[name] for name in rest), strict=True)]
         series.append(Series(f"{OTHER} ({len(rest)})", sums))
@@ -116,8 +124,7 @@ def stacked_bars(series: Sequence[Series], buckets: Buckets, currency: Currency)
         "bargap": 0.2,
         "hovermode": "closest",
         "margin": _MARGIN,
-        "showlegend": len(series) > 1,
-        "legend": {"orientation": "h", "y": -0.15, "traceorder": "normal"},
+        "showlegend": False,  # the page has a legend of its own
         "xaxis": axis,
         "yaxis": {"tickprefix": currency.symbol, "tickformat": "~s", "rangemode": "tozero"},
         "meta": {"ends": [*buckets.starts[1:], buckets.end]},
@@ -134,7 +141,9 @@ def ranking_bars(rows: Sequence[tuple[str, Decimal, str]], currency: Currency) -
         "x": _floats([amount for _, amount, _ in rows]),
         "y": list(range(len(rows))),
         "text": [formats.money(amount, currency) for _, amount, _ in rows],
-        "textposition": "auto",
+        "textposition": "outside",
+        "textfont": {"size": 12},
+        "cliponaxis": False,
         "hoverinfo": "text",
         "hovertext": [f"{name}: {formats.money(amount, currency)}" for name, amount, _ in rows],
         "customdata": [link for _, _, link in rows],
@@ -145,7 +154,7 @@ def ranking_bars(rows: Sequence[tuple[str, Decimal, str]], currency: Currency) -
         "hovermode": "closest",
         "margin": {**_MARGIN, "l": 8},
         "showlegend": False,
-        "xaxis": {"tickprefix": currency.symbol, "tickformat": "~s"},
+        "xaxis": {"tickprefix": currency.symbol, "tickformat": "~s", "range": _with_room(trace["x"])},
         "yaxis": {
             "tickmode": "array",
             "tickvals": list(range(len(rows))),
@@ -153,6 +162,7 @@ def ranking_bars(rows: Sequence[tuple[str, Decimal, str]], currency: Currency) -
             "autorange": "reversed",
             "automargin": True,
             "showgrid": False,
+            "zeroline": False,
         },
     }
     return {"data": [trace], "layout": layout}
@@ -188,6 +198,13 @@ def spark_paths(values: Sequence[Decimal | int | float]) -> tuple[str, str]:
 
 _TICK = {"hour": "%-d %b %H:%M", "day": "%-d %b", "month": "%b %Y"}
 _HOVER = {"hour": "%-d %b, %H:%M", "day": "%a %-d %b", "month": "%B %Y"}
+
+
+def _with_room(lengths: Sequence[float]) -> list[float]:
+    """An axis that leaves room for the amounts written beside the bars."""
+    low, high = min(0.0, *lengths), max(0.0, *lengths)
+    room = (high - low or 1.0) * 0.15
+    return [low - room if low < 0 else low, high + room if high > 0 else high]
 
 
 def _floats(amounts: Sequence[Decimal]) -> list[float]:

@@ -84,6 +84,15 @@ def unit_price(amount: Decimal, currency: Currency) -> str:
     return currency.write(amount, decimals)
 
 
+def average_price(amount: Decimal, currency: Currency) -> str:
+    """A unit price that was computed: cents from one on, four decimals below, so that columns line up."""
+    if abs(amount) >= 1:
+        return currency.write(amount, 2)
+    if amount and abs(amount) < Decimal("0.0001"):
+        return currency.write(amount, 1 - amount.adjusted())
+    return currency.write(amount, 4)
+
+
 def per_million(cost: Decimal, tokens: int | Decimal) -> Decimal | None:
     """Cost per one million tokens; None where there are none."""
     return _ratio(cost * MILLION, tokens)

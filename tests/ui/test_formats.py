@@ -165,3 +165,17 @@ def test_spans_read_in_their_largest_unit(seconds: int, text: str) -> None:
 )
 def test_latencies_read_in_milliseconds_or_seconds(value: int, text: str) -> None:
     assert formats.milliseconds(value) == text
+
+
+@pytest.mark.parametrize(
+    ("price", "text"),
+    [
+        ("2.4019", "$2.40"),
+        ("0.42071", "$0.4207"),
+        ("0.5", "$0.5000"),
+        ("0", "$0.0000"),
+        ("0.00004", "$0.000040"),
+    ],
+)
+def test_computed_unit_prices_line_up_in_a_column(price: str, text: str) -> None:
+    assert formats.average_price(Decimal(price), USD) == text

@@ -61,15 +61,22 @@ def unit_price(amount: Amount, nothing: str = "n/a") -> SafeString | str:
 
 
 @register.filter
-def per_million(cost: Decimal, tokens_used: int | Decimal) -> SafeString | str:
-    """Cost per one million tokens."""
-    return unit_price(formats.per_million(cost, tokens_used))
+def average_price(amount: Amount, nothing: str = "n/a") -> SafeString | str:
+    if amount is None:
+        return nothing
+    return _money(formats.average_price(Decimal(amount), _currency()), Decimal(amount))
 
 
 @register.filter
-def per_thousand(cost: Decimal, calls: int | Decimal) -> SafeString | str:
+def per_million(cost: Decimal | None, tokens_used: int | Decimal) -> SafeString | str:
+    """Cost per one million tokens."""
+    return average_price(None if cost is None else formats.per_million(cost, tokens_used))
+
+
+@register.filter
+def per_thousand(cost: Decimal | None, calls: int | Decimal) -> SafeString | str:
     """Cost per one thousand requests."""
-    return unit_price(formats.per_thousand(cost, calls))
+    return average_price(None if cost is None else formats.per_thousand(cost, calls))
 
 
 @register.filter
@@ -112,7 +119,7 @@ def price_change(now: Amount, before: Amount) -> SafeString | str:
     moved = Change(Decimal(before), Decimal(now))
     if not moved.amount or moved.ratio is None:
         return "no change"
-    amount = formats.unit_price(abs(moved.amount), _currency())
+    amount = formats.average_price(abs(moved.amount), _currency())
     shown = f"{moved.arrow} {amount} ({formats.per_cent(moved.ratio, signed=True)})"
     return _coloured(moved, shown, least=Decimal(0))
 
