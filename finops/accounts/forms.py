@@ -145,6 +145,8 @@ class AuditFilter(OurForm):
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
             field.widget.attrs["class"] = "field"
+            if isinstance(field, forms.CharField):
+                field.widget.attrs["size"] = 14
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

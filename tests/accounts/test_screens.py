@@ -358,7 +358,14 @@ def test_differences_are_what_changed_in_words() -> None:
     )
 
     assert found == [
-        Difference("teams", "a", "none"),
-        Difference("name", "none", None),
         Difference("active", None, "yes"),
+        Difference("name", "none", None),
+        Difference("teams", "a", "none"),
+    ]
+
+
+def test_of_something_new_only_what_it_has_is_shown() -> None:
+    assert differences(None, {"name": "ci", "team": "", "scopes": ["read", "write"]}) == [
+        Difference("name", None, "ci"),
+        Difference("scopes", None, "read, write"),
     ]

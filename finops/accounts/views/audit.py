@@ -20,6 +20,7 @@ from finops.accounts.screens import PersonRequest, for_people
 from finops.core.periods import midnight
 
 PAGE = 50
+_EMPTY: tuple[object, ...] = (None, "", [], {})
 _LOOKUPS = {
     "actor": "actor__icontains",
     "action": "action__istartswith",
@@ -35,6 +36,10 @@ class Difference:
     field: str
     before: str | None
     after: str | None
+
+    @property
+    def label(self) -> str:
+        return self.field.replace("_", " ")
 
 
 @require_safe
@@ -67,9 +72,9 @@ def audit_log(request: PersonRequest) -> HttpResponse:
 
 
 def differences(before: dict[str, Any] | None, after: dict[str, Any] | None) -> list[Difference]:
-    """What changed, field by field in the order of the entry; all fields of what is new or gone."""
-    old, new = before or {}, after or {}
-    fields = [*old, *(field for field in new if field not in old)]
+    """What changed, field by field; of what is new or gone, all that it had."""
+    old, new = _had(before, after), _had(after, before)
+    fields = sorted(old.keys() | new.keys())
     return [
         Difference(field, _text(old, field), _text(new, field))
         for field in fields
@@ -77,11 +82,16 @@ def differences(before: dict[str, Any] | None, after: dict[str, Any] | None) -> 
     ]
 
 
+def _had(facts: dict[str, Any] | None, other: dict[str, Any] | None) -> dict[str, Any]:
+    """The facts; without the empty ones where there is nothing to compare them with."""
+    return {field: value for field, value in (facts or {}).items() if other or value not in _EMPTY}
+
+
 def _text(facts: dict[str, Any], field: str) -> str | None:
     if field not in facts:
         return None
     value = facts[field]
-    if value in (None, "", [], {}):
+    if value in _EMPTY:
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
