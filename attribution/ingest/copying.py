@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
+from operator import attrgetter
 
 import numpy as np
+from psycopg.adapt import Dumper
+from psycopg.pq import Format
 
 from attribution.ingest.schema import Event
 
@@ -18,6 +21,7 @@ TRAILER = b"\xff\xff"
 NULL = b"\xff\xff\xff\xff"
 # PostgreSQL counts microseconds from 2000.
 _EPOCH_US = 946_684_800_000_000
+_UUID_OID, _UUID_ARRAY_OID = 2950, 2951
 
 # The columns of call_event in their order: those of fixed width, then the texts.
 FIXED: tuple[tuple[str, str, int], ...] = (
@@ -43,6 +47,7 @@ FIXED: tuple[tuple[str, str, int], ...] = (
     ("response_cache", ">i2", 2),
 )
 TEXTS = ("event_id", "task_id", "session_id", "end_user", "trace_id")
+_texts_of = attrgetter(*TEXTS)
 COLUMNS = (*(name for name, _, _ in FIXED), *TEXTS, "detail")
 
 _RECORD = np.dtype(
@@ -72,7 +77,7 @@ def records(columns: Mapping[str, np.ndarray]) -> np.ndarray:
 
 def tails(events: Sequence[Event], details: Sequence[bytes | None]) -> list[bytes]:
     """The texts and the detail of each row, as they follow its record."""
-    parts = [_text_column([getattr(event, name) for event in events]) for name in TEXTS]
+    parts = list(map(_text_column, zip(*map(_texts_of, events), strict=True)))
     parts.append([NULL if detail is None else _jsonb(detail) for detail in details])
     return list(map(b"".join, zip(*parts, strict=True)))
 
@@ -85,14 +90,35 @@ def copy_stream(rows: np.ndarray, row_tails: Sequence[bytes]) -> bytes:
     return b"".join((HEADER, *body, TRAILER))
 
 
-def _text_column(values: list[str | None]) -> list[bytes]:
+def _text_column(values: Sequence[str | None]) -> list[bytes]:
     if not any(values):
         return [NULL] * len(values)
-    return [_text(value.encode()) if value else NULL for value in values]
+    widths = _WIDTHS
+    return [
+        widths[len(encoded)] + encoded if value and (encoded := value.encode()) else NULL for value in values
+    ]
 
 
-def _text(value: bytes) -> bytes:
-    return _WIDTHS[len(value)] + value
+class UuidArray(bytes):
+    """A ``uuid[]`` parameter in PostgreSQL's own format."""
+
+    @classmethod
+    def of(cls, identities: np.ndarray) -> UuidArray:
+        """From two big-endian 64-bit columns."""
+        elements = np.empty(len(identities), dtype=[("width", ">i4"), ("value", ">u8", (2,))])
+        elements["width"], elements["value"] = 16, identities
+        header = np.array([1, 0, _UUID_OID, len(identities), 1], dtype=">i4")
+        return cls(header.tobytes() + elements.tobytes())
+
+
+class UuidArrayDumper(Dumper):
+    """Hands a ``UuidArray`` to PostgreSQL as it is."""
+
+    format = Format.BINARY
+    oid = _UUID_ARRAY_OID
+
+    def dump(self, obj: UuidArray) -> bytes:
+        return obj
 
 
 def _jsonb(value: bytes) -> bytes:

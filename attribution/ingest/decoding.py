@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ _FIELDS = frozenset(Event.__struct_fields__)
 _PATH = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`$")
 _NAMED = re.compile(r"field `(?P<name>[^`]*)`")
 _LONGEST_FIELD_NAME = 64
+_LONGEST_KEPT_TEXT = 128
 
 # (what msgspec says, our code, in our words; None keeps its own)
 _CODES: tuple[tuple[str, str, str | None], ...] = (
@@ -43,6 +45,8 @@ class Decoded:
     event_id: str | None = None
     content_dropped: int = 0
     unknown_fields: list[str] = field(default_factory=list)
+    # What a bad one said in known fields, briefly, for the quarantine.
+    said: dict[str, Any] = field(default_factory=dict)
 
 
 def decode_one(item: Any, *, lax: bool = False) -> Decoded:  # Any: whatever the client sent
@@ -67,7 +71,27 @@ def decode_one(item: Any, *, lax: bool = False) -> Decoded:  # Any: whatever the
         decoded.event = msgspec.convert(known, Event, strict=not lax)
     except (msgspec.ValidationError, ValueError) as error:
         decoded.problem = _problem(str(error))
+        decoded.said = brief(known)
     return decoded
+
+
+def brief(said: dict[str, Any]) -> dict[str, Any]:  # Any: whatever the client sent
+    """Scalars only, cut short, two levels deep: nothing that could hold a prompt.
+
+    A provider's whole answer may have been given as ``raw_usage``; it is left out.
+    """
+    kept: dict[str, Any] = {}
+    for name, value in said.items():
+        if name == "raw_usage" or name.lower() in CONTENT_FIELDS:
+            continue
+        if isinstance(value, dict):
+            inner = {key: part for key, part in value.items() if not isinstance(part, dict)}
+            kept[name] = brief(inner)
+        elif value is None or isinstance(value, bool | int | float | Decimal):
+            kept[name[:_LONGEST_FIELD_NAME]] = value
+        elif isinstance(value, str):
+            kept[name[:_LONGEST_FIELD_NAME]] = value[:_LONGEST_KEPT_TEXT]
+    return kept
 
 
 def _problem(message: str) -> FieldProblem:

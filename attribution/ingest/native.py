@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from attribution.ingest.bodies import UnsupportedMedia
-from attribution.ingest.decoding import decode_one
+from attribution.ingest.decoding import brief, decode_one
 from attribution.ingest.schema import Envelope, Event
 from finops.core.errors import FieldProblem, InvalidInput, TooLarge
 
@@ -41,6 +41,7 @@ class Rejection:
     index: int
     event_id: str | None
     problem: FieldProblem
+    said: dict[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
         return {"index": self.index, "event_id": self.event_id, **self.problem.as_dict()}
@@ -58,7 +59,9 @@ class Arrivals:
 
     def reject(self, place: int, problem: FieldProblem) -> None:
         """Note that the event at ``place`` of ``events`` is not taken; ``keep`` removes it."""
-        self.rejected.append(Rejection(self.index[place], self.events[place].event_id, problem))
+        event = self.events[place]
+        said = brief(msgspec.to_builtins(event))
+        self.rejected.append(Rejection(self.index[place], event.event_id, problem, said))
 
     def keep(self, sound: list[bool]) -> None:
         """Leave only the events at the places marked so."""
@@ -88,9 +91,9 @@ def parse(body: bytes, content_type: str) -> Arrivals:
     return arrivals
 
 
-def from_dicts(items: Iterable[dict[str, Any]]) -> Arrivals:
-    """Events that were decoded elsewhere: a file, another format, the demo."""
-    return _one_by_one(items)
+def from_records(records: Iterable[Any], *, lax: bool = False) -> Arrivals:  # Any: as decoded
+    """Events that were decoded elsewhere; ``lax`` reads numbers from text, as CSV has them."""
+    return _one_by_one(records, lax=lax)
 
 
 def _json(body: bytes) -> Arrivals:
@@ -117,16 +120,17 @@ def _all(events: list[Event]) -> Arrivals:
     return Arrivals(events, list(range(len(events))))
 
 
-def _one_by_one(items: Iterable[Any]) -> Arrivals:  # Any: whatever the client sent
+def _one_by_one(items: Iterable[Any], *, lax: bool = False) -> Arrivals:  # Any: what the client sent
     arrivals = Arrivals()
     for index, item in enumerate(items):
         _check_size(index + 1)
-        decoded = decode_one(item)
+        decoded = decode_one(item, lax=lax)
         arrivals.content_dropped += decoded.content_dropped
         arrivals.unknown_fields.update(decoded.unknown_fields)
         if decoded.event is None:
             assert decoded.problem is not None
-            arrivals.rejected.append(Rejection(index, decoded.event_id, decoded.problem))
+            rejection = Rejection(index, decoded.event_id, decoded.problem, decoded.said)
+            arrivals.rejected.append(rejection)
         else:
             arrivals.events.append(decoded.event)
             arrivals.index.append(index)

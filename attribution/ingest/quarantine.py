@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from django.db import connection
@@ -15,8 +16,6 @@ from attribution.ingest.schema import Event
 from attribution.models import QuarantineReason
 from finops.core.errors import FieldProblem
 
-# Of a bad row from a file no more than this is kept.
-_LONGEST_PAYLOAD = 8_000
 _Row = tuple[str, str, str, str, str, str, str, uuid.UUID]
 
 
@@ -38,13 +37,11 @@ def keep_conflicts(events: Sequence[tuple[Event, datetime]]) -> None:
     _keep(rows)
 
 
-def keep_invalid(records: Iterable[tuple[str, str, FieldProblem, object]]) -> None:
-    """List records that break a rule: (source, event id, problem, what it was)."""
+def keep_invalid(records: Iterable[tuple[str, str, FieldProblem, dict[str, Any]]]) -> None:
+    """List records that break a rule: (source, event id, problem, what it said, briefly)."""
     rows = []
     for source, event_id, problem, record in records:
-        payload = msgspec.json.encode(record).decode()
-        if len(payload) > _LONGEST_PAYLOAD:
-            payload = msgspec.json.encode({"beginning": payload[:_LONGEST_PAYLOAD]}).decode()
+        payload = _printable(msgspec.json.encode(record).decode())
         key = msgspec.json.encode(["invalid", source, event_id, problem.field, problem.code, payload])
         reason = QuarantineReason.INVALID
         rows.append(
@@ -60,6 +57,11 @@ def keep_invalid(records: Iterable[tuple[str, str, FieldProblem, object]]) -> No
             )
         )
     _keep(rows)
+
+
+def _printable(text: str) -> str:
+    """PostgreSQL stores no NUL, escaped or not."""
+    return text.replace("\\u0000", "\N{REPLACEMENT CHARACTER}").replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _keep(rows: list[_Row]) -> None:

@@ -1,8 +1,7 @@
 """What decoding cannot see: rules across fields, on time and on characters.
 
-``broken_rule`` is the whole truth about one event. ``all_sound`` proves a whole batch good in a few
-operations on columns, so that nearly no event is looked at by itself; it may say no to a good batch,
-and never says yes to one with a bad event.
+``broken_rule`` is the whole truth about one event. ``broken_rules`` proves most events good without it,
+by operations on columns and by names that were seen before; it never takes a bad event for a good one.
 """
 
 from __future__ import annotations
@@ -83,19 +82,18 @@ def broken_rules(
 
     ``known_*`` are combinations that earlier sound events had: their texts need no second look.
     """
-    if not events or all_sound(events, now_us=now_us, known_names=known_names, known_facts=known_facts):
-        return [None] * len(events)
+    if events and _columns_are_sound(events, now_us):
+        return [
+            None
+            if names_of(event) in known_names and facts_of(event) in known_facts and not _is_rare(event)
+            else broken_rule(event, now_us=now_us)
+            for event in events
+        ]
     return [broken_rule(event, now_us=now_us) for event in events]
 
 
-def all_sound(
-    events: Sequence[Event],
-    *,
-    now_us: int,
-    known_names: Collection[tuple[str | None, ...]],
-    known_facts: Collection[tuple[str | None, ...]],
-) -> bool:
-    """Whether no event of the batch can break a rule."""
+def _columns_are_sound(events: Sequence[Event], now_us: int) -> bool:
+    """Whether the times, tokens and free texts of all these events keep to the rules."""
     times_us = microseconds_of(events)
     tokens = token_columns(events)
     texts = "".join(filter(None, chain.from_iterable(map(_texts_of, events))))
@@ -107,9 +105,18 @@ def all_sound(
         and min(column.min() for column in meter_columns(tokens).values()) >= 0
         and texts.isprintable()
         and (not customers or SLUG.fullmatch(customers))
-        and all(names in known_names for names in map(names_of, events))
-        and all(facts in known_facts for facts in map(facts_of, events))
-        and not any(map(_broken_rarity, events))
+    )
+
+
+def _is_rare(event: Event) -> bool:
+    """Whether it has something that only ``broken_rule`` looks at."""
+    usage = event.usage
+    return bool(
+        event.tags
+        or event.reported_cost
+        or (usage and usage.units)
+        or isnan(event.duration_ms)
+        or isnan(event.ttft_ms)
     )
 
 

@@ -23,6 +23,7 @@ from psycopg.errors import CheckViolation, DeadlockDetected, SerializationFailur
 
 from attribution.ingest import copying, quarantine
 from attribution.ingest.columns import Columns, Post
+from attribution.ingest.copying import UuidArray, UuidArrayDumper
 from attribution.ingest.dimensions import CustomerBook, DimensionBook, Names
 from attribution.ingest.outcome import Outcome
 from attribution.ingest.rules import facts_of, names_of
@@ -200,25 +201,30 @@ def _copy_unknown(batch: _Batch) -> None:
 
 
 def _find_stored(batch: _Batch, *, neighbours_only: bool) -> None:
-    """Ask the books for the batch's identities, from the day before its first to the day after its last."""
+    """Ask the books for the batch's identities: each in the day before its own, its own, and the day after.
+
+    Its own day may be left out, because there the unique index speaks up.
+    """
     days = batch.columns.days
-    first, last = int(days.min()), int(days.max())
-    spans = [(first - 1, last + 2)]
-    if neighbours_only and first == last:
-        spans = [(first - 1, first), (first + 1, first + 2)]
-    text = batch.columns.identity.tobytes().hex()
-    wanted = "{" + ",".join([text[start : start + 32] for start in range(0, len(text), 32)]) + "}"
-    row_of: dict[int, int] = {}
-    with connection.cursor() as cursor:
-        for start, end in spans:
-            cursor.execute(
-                "SELECT identity, content_hash FROM call_event WHERE identity = ANY(%s::uuid[])"
-                " AND occurred_at >= %s AND occurred_at < %s",
-                [wanted, EPOCH + timedelta(days=start), EPOCH + timedelta(days=end)],
-            )
-            for identity, content in cursor.fetchall():
-                row_of = row_of or _rows_by_identity(batch)
-                batch.stored[row_of[identity.int]] = content
+    found = []
+    # A cursor that binds on the server: the identities travel as they are, unread by Python.
+    with psycopg.Cursor(connection.connection) as cursor:
+        cursor.adapters.register_dumper(UuidArray, UuidArrayDumper)
+        for day in np.unique(days).tolist():
+            skipped = (day, day + 1) if neighbours_only else (day, day)
+            bounds = [EPOCH + timedelta(days=bound) for bound in (day - 1, *skipped, day + 2)]
+            # Rows stand in the order of their days.
+            first, end = np.searchsorted(days, [day, day + 1])
+            cursor.execute(_STORED, [UuidArray.of(batch.columns.identity[first:end]), *bounds])
+            found += cursor.fetchall()
+    row_of = _rows_by_identity(batch) if found else {}
+    batch.stored.update((row_of[identity.int], content) for identity, content in found)
+
+
+_STORED = """
+    SELECT identity, content_hash FROM call_event WHERE identity = ANY(%s)
+    AND (occurred_at >= %s AND occurred_at < %s OR occurred_at >= %s AND occurred_at < %s)
+"""
 
 
 def _rows_by_identity(batch: _Batch) -> dict[int, int]:

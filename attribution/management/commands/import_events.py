@@ -1,0 +1,103 @@
+"""``manage.py import_events``: calls from files, through the same door as the API's."""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from tqdm import tqdm
+
+from attribution.ingest.bulk import BATCH, Summary, import_file
+from attribution.ingest.files import SourceFile
+from attribution.ingest.intake import Sender
+from attribution.ingest.layout import Layout
+from attribution.ingest.native import MOST_EVENTS
+from finops.core.errors import FinopsError
+
+_FORMATS = ("native", "csv")
+_LATER = ("litellm", "openai_usage", "anthropic_usage", "focus")
+
+
+class Command(BaseCommand):
+    """Prints one line of counts a file. Exit code 1 only when a file cannot be read."""
+
+    help = "Import calls from CSV, JSON, JSON lines or Parquet files (gzip, zstd), safe to repeat."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+        parser.add_argument("--format", choices=(*_FORMATS, *_LATER), default="native")
+        parser.add_argument(
+            "--map", action="append", default=[], type=_pair, metavar="FIELD=COLUMN", dest="columns",
+            help="Take a field from a column, such as usage.input_tokens=ContextTokens.",
+        )  # fmt: skip
+        parser.add_argument(
+            "--set", action="append", default=[], type=_pair, metavar="FIELD=VALUE", dest="constants",
+            help="Give a field the same value in every record, such as provider=openai.",
+        )  # fmt: skip
+        parser.add_argument("--source", default="import", help="Source of records that name none.")
+        parser.add_argument("--shift-days", type=int, default=0, help="Move all times by whole days.")
+        parser.add_argument("--assume-utc", action="store_true", help="Times without an offset are UTC.")
+        parser.add_argument("--batch-size", type=_batch_size, default=BATCH, metavar="N")
+
+    def handle(self, *args: Any, **options: Any) -> None:  # Any: as Django has it
+        if options["format"] in _LATER:
+            raise CommandError(
+                f"The format {options['format']} is not read yet. "
+                f"Convert the file to {' or '.join(_FORMATS)}, or map its columns with --format csv."
+            )
+        try:
+            layout = Layout(dict(options["columns"]), dict(options["constants"]), options["assume_utc"])
+        except FinopsError as error:
+            raise CommandError(error.detail) from error
+        unread = [path for path in options["files"] if not self._import(path, layout, options)]
+        if unread:
+            raise CommandError(f"{len(unread)} of {len(options['files'])} files could not be read.")
+
+    def _import(self, path: Path, layout: Layout, options: dict[str, Any]) -> bool:
+        try:
+            with (
+                SourceFile(path, as_csv=options["format"] == "csv") as file,
+                tqdm(total=file.size, unit="B", unit_scale=True, desc=path.name, file=sys.stderr) as bar,
+            ):
+                summary = import_file(
+                    file,
+                    layout=layout,
+                    sender=Sender(options["source"]),
+                    shift=timedelta(days=options["shift_days"]),
+                    batch=options["batch_size"],
+                    progress=lambda position: bar.update(position - bar.n),
+                )
+        except FinopsError as error:
+            self.stderr.write(error.detail)
+            return False
+        self.stdout.write(_line(path, summary))
+        return True
+
+
+def _line(path: Path, summary: Summary) -> str:
+    text = (
+        f"{path}: {summary.records} records, {summary.accepted} accepted, {summary.duplicates} duplicates, "
+        f"{summary.conflicts} conflicts, {summary.quarantined} in quarantine"
+    )
+    if summary.content_dropped:
+        text += f", {summary.content_dropped} fields with content dropped"
+    if summary.unknown_fields:
+        text += f"; unknown columns ignored: {', '.join(sorted(summary.unknown_fields)[:20])}"
+    return text
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not (name and separator and value):
+        raise ValueError(f"{text!r} is not FIELD=VALUE")
+    return name, value
+
+
+def _batch_size(text: str) -> int:
+    size = int(text)
+    if not 1 <= size <= MOST_EVENTS:
+        raise ValueError(f"{size} is not from 1 to {MOST_EVENTS}")
+    return size
