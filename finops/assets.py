@@ -11,6 +11,9 @@ from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 
+# Pages that dependencies bring and that we do not serve.
+_UNUSED = ["redoc", "rest_framework"]
+
 
 def collect() -> bool:
     """Collect into STATIC_ROOT unless it holds these very sources; True if it had to be done."""
@@ -19,7 +22,8 @@ def collect() -> bool:
     with suppress(OSError):
         if mark.read_text() == fingerprint:
             return False
-    call_command("collectstatic", interactive=False, clear=True, verbosity=0)
+    options = {"interactive": False, "clear": True, "verbosity": 0}
+    call_command("collectstatic", ignore_patterns=_UNUSED, **options)
     mark.write_text(fingerprint)
     return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Tags, register
 from django.db import DatabaseError, connection
+from rest_framework.settings import api_settings
 
 from attribution.rollups import ZONE_SETTING
 
@@ -41,6 +43,21 @@ def public_url_is_a_url(app_configs: Sequence[AppConfig] | None, **_: Any) -> li
             f"PUBLIC_URL is {settings.PUBLIC_URL!r}, which is not the address of a site.",
             hint="Give it as https://finops.example.com.",
             id="finops.E002",
+        )
+    ]
+
+
+@register(Tags.compatibility)
+def rate_limit_is_a_rate(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """It would otherwise fail at the first request."""
+    rate = str(api_settings.DEFAULT_THROTTLE_RATES["principal"])
+    if re.fullmatch(r"[1-9][0-9]*/(s|sec|m|min|h|hour|d|day)", rate):
+        return []
+    return [
+        checks.Error(
+            f"API_RATE_LIMIT is {rate!r}, which is not a rate.",
+            hint="Give it as 6000/min: a whole number per s, min, hour or day.",
+            id="finops.E004",
         )
     ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import unquote, urlsplit
@@ -35,6 +35,11 @@ def flag(name: str, *, default: bool) -> bool:
 def whole(name: str, default: int, *, least: int = 0) -> int:
     """A whole number of at least ``least``."""
     return _parsed(name, str(default), int, f"a whole number of at least {least}", lambda n: n >= least)
+
+
+def choice(name: str, default: str, allowed: Sequence[str]) -> str:
+    """One of a few words."""
+    return _parsed(name, default, str, f"one of {', '.join(allowed)}", lambda word: word in allowed)
 
 
 def words(name: str, default: str = "") -> list[str]:

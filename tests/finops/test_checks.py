@@ -39,6 +39,15 @@ def test_the_public_address_is_one(settings: Any, url: str, found: list[str]) ->
     assert _ids(checks.public_url_is_a_url(None)) == found
 
 
+@pytest.mark.parametrize(
+    ("rate", "found"), [("600/min", []), ("600", ["finops.E004"]), ("0/s", ["finops.E004"])]
+)
+def test_the_rate_limit_is_a_rate(settings: Any, rate: str, found: list[str]) -> None:
+    settings.REST_FRAMEWORK = {"DEFAULT_THROTTLE_RATES": {"principal": rate}}
+
+    assert _ids(checks.rate_limit_is_a_rate(None)) == found
+
+
 @pytest.mark.django_db
 def test_the_zone_of_the_books_is_kept(settings: Any) -> None:
     BooksSetting.objects.create(name=ZONE_SETTING, value="Europe/Lisbon")

@@ -23,6 +23,7 @@ def test_a_flag_is_true_or_false(monkeypatch: pytest.MonkeyPatch, text: str, val
         (lambda: env.flag("X", default=True), "yes", "X must be true or false, not 'yes'"),
         (lambda: env.whole("X", 5, least=2), "1", "X must be a whole number of at least 2, not '1'"),
         (lambda: env.whole("X", 5, least=2), "many", "X must be a whole number of at least 2, not 'many'"),
+        (lambda: env.choice("X", "a", ("a", "b")), "c", "X must be one of a, b, not 'c'"),
         (lambda: env.zone("X", "UTC"), "Lisbon", "X must be an IANA time zone"),
         (lambda: env.zone("X", "UTC"), "../../etc/passwd", "X must be an IANA time zone"),
         (lambda: env.currency("X", "USD"), "usd", "X must be an ISO 4217 code"),
