@@ -15,8 +15,10 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.core.management import call_command, get_commands
-from django.db import connection, connections
+from django.db import connections
+from django.utils import timezone
 
+from attribution.partitions import keep_partitions
 from finops import assets, demo
 from finops.embedded.broker import Broker
 from finops.embedded.identity import engine_identity
@@ -131,9 +133,8 @@ class Running:
         _quietly("migrate", interactive=False)
         _quietly("createcachetable")
         _quietly("check", databases=["default"])
-        with connection.cursor() as cursor:
-            # The worker keeps them ahead from here on.
-            cursor.execute("SELECT ensure_call_partition(current_date + n) FROM generate_series(0, 2) n")
+        # The worker keeps them ahead from here on.
+        keep_partitions(timezone.now())
         if assets.collect():
             self.note("Collected static files.")
         if "load_prices" in get_commands():
