@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import os
 import shutil
 import socket
@@ -198,8 +199,8 @@ def check_address(host: str, port: int) -> None:
 
 
 def _quietly(command: str, **options: object) -> None:
-    """Standard output is for what the user waits for: the address and the logins."""
-    call_command(command, verbosity=0, stdout=sys.stderr, **options)
+    """Standard output is for what the user waits for, the address and the logins; errors are raised."""
+    call_command(command, verbosity=0, stdout=io.StringIO(), **options)
 
 
 def _login_lines() -> list[str]:
