@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -45,7 +45,7 @@ class Changes:
     chart: Chart | None
 
 
-def what_changed(asked: Asked, dimension: str) -> Changes | None:
+def what_changed(asked: Asked, dimension: str, *, only: Mapping[str, str] | None = None) -> Changes | None:
     """Explain this view's change since the period it is compared with, by one dimension.
 
     Two statements, and one for the names. None when nothing is compared.
@@ -53,8 +53,10 @@ def what_changed(asked: Asked, dimension: str) -> Changes | None:
     view = asked.view
     if view.compared is None:
         return None
-    now = _by_group(meter_lines(asking.question(asked, dimension, measures=())))
-    earlier = _by_group(meter_lines(asking.question(asked, dimension, period=view.compared, measures=())))
+    now = _by_group(meter_lines(asking.question(asked, dimension, measures=(), only=only)))
+    earlier = _by_group(
+        meter_lines(asking.question(asked, dimension, period=view.compared, measures=(), only=only))
+    )
     names = names_of([dimension])
     lines = []
     for value in dict.fromkeys([*now, *earlier]):
