@@ -74,11 +74,15 @@ def rate_usage(
     return Rating(status, None if status is Status.UNPRICED else cost, saving, lines, quote)
 
 
+def charged_quantity(quantity: Decimal, unit_price: UnitPrice) -> Decimal:
+    """What one call is charged for: what it used, but at least the provider's minimum."""
+    return quantity if unit_price.minimum is None else max(quantity, unit_price.minimum)
+
+
 def cost_of(quantity: Decimal, unit_price: UnitPrice) -> Decimal:
     """Dollars for a quantity: exact, or to 18 places where the quotient never ends."""
-    charged = max(quantity, unit_price.minimum) if unit_price.minimum is not None else quantity
     with localcontext(EXACT) as context:
-        amount = charged * unit_price.amount / unit_price.per
+        amount = quantity * unit_price.amount / unit_price.per
         return amount.quantize(_PLACES) if context.flags[Inexact] else amount
 
 
@@ -125,13 +129,14 @@ def _lines(quote: Quote, quantities: Mapping[str, Decimal], *, free: bool) -> It
         if priced is None:
             yield Line(meter, quantity, None, None)
             continue
-        full = cost_of(quantity, priced.unit_price)
+        charged = charged_quantity(quantity, priced.unit_price)
+        full = cost_of(charged, priced.unit_price)
         if free:
-            yield Line(meter, quantity, ZERO, ZERO, full, priced.row.id)
+            yield Line(meter, charged, ZERO, ZERO, full, priced.row.id)
         else:
             with localcontext(EXACT):
                 saving = quantity * saving_each(meter, meters)
-            yield Line(meter, quantity, each(priced.unit_price), full, saving, priced.row.id)
+            yield Line(meter, charged, each(priced.unit_price), full, saving, priced.row.id)
 
 
 def _parts(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 import numpy as np
 from django.db import connection, transaction
@@ -27,6 +28,7 @@ _ENTRY_SHIFT = 32  # entry number above, seconds or tokens below
 _LARGEST = (1 << _ENTRY_SHIFT) - 1
 _MICROSECONDS = 1_000_000
 _UNKNOWN = -1
+_MOST_FACTS = 20_000  # a sender that makes up models must not fill the memory
 Ints = NDArray[np.int64]
 
 
@@ -117,6 +119,7 @@ class SlotBook:
         self._index = _Index()
         self._looked_at = 0.0
         self._highest = 0
+        self._minimums: dict[tuple[int, str], Decimal] = {}
 
     def resolve(
         self, facts: Sequence[tuple[object, ...]], occurred_at_us: Ints, prompt_tokens: Ints
@@ -147,9 +150,19 @@ class SlotBook:
         """The numbers of per-call units by name; new names get the next numbers."""
         return unit_meter_ids(names)
 
+    def charged(self, slot: int, unit: str, quantity: Decimal) -> Decimal:
+        """The quantity of a per-call unit that a call of this slot is charged for.
+
+        What it used, but at least the provider's minimum: store this one, and sums times unit prices
+        are what the provider charges. Only for slots that this book has resolved.
+        """
+        least = self._minimums.get((slot, unit))
+        return quantity if least is None else max(quantity, least)
+
     def forget(self) -> None:
         """Drop everything remembered, as after the database was replaced."""
         self._book, self._index, self._looked_at, self._highest = None, _Index(), 0.0, 0
+        self._minimums = {}
 
     def _entries(self, facts: Sequence[tuple[object, ...]]) -> Ints:
         look_up = self._index.entry_of.__getitem__
@@ -157,6 +170,8 @@ class SlotBook:
             return np.fromiter(map(look_up, facts), dtype=np.int64, count=len(facts))
         except KeyError:
             assert self._book is not None
+            if len(self._index.entry_of) > _MOST_FACTS:
+                self._index = _Index()
             known = self._index.entry_of
             self._index.add(self._book, [new for new in dict.fromkeys(facts) if new not in known])
             return np.fromiter(map(self._index.entry_of.__getitem__, facts), dtype=np.int64, count=len(facts))
@@ -185,6 +200,12 @@ class SlotBook:
             unique = list(dict(wanted).items())
             made = dict(zip((key for key, _ in unique), ensure_slots(unique), strict=True))
         self._index.slots[cells] = [made[key] for key, _ in wanted]
+        self._minimums |= {
+            (made[key], meter): priced.unit_price.minimum
+            for key, quote in wanted
+            for meter, priced in quote.meters.items()
+            if priced.unit_price.minimum is not None
+        }
         self._highest = max(self._highest, *made.values())
         return True
 

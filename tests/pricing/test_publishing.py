@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, transaction
+from pytest_django import DjangoAssertNumQueries
 
 from pricing.book import Facts
 from pricing.catalogue import load_book
@@ -33,14 +33,14 @@ def put(*prices: tuple[Price, list[Rate]], digest: str) -> BookVersion:
     return done.version
 
 
-def test_list_is_published_once_and_fast() -> None:
-    begun = time.perf_counter()
-    first = load_vendored()
-    spent = time.perf_counter() - begun
+def test_list_is_published_once_and_in_few_queries(
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    with django_assert_max_num_queries(30):
+        first = load_vendored()
 
     assert first.version is not None
     assert first.added > 700
-    assert spent < 3
     assert load_vendored().version is None
     call_command("load_prices")
     assert BookVersion.objects.filter(label=LABEL).count() == 1
@@ -134,7 +134,7 @@ def test_slot_within_which_the_price_changes_now_is_left_for_its_calls_to_be_mov
 def test_vendored_list_reads_and_its_intervals_never_overlap() -> None:
     stated: dict[object, list[tuple[datetime, datetime]]] = {}
     for row, rates in read_catalogue().prices:
-        assert rates, row
+        assert rates or row.note.startswith("no "), row
         key = (
             row.kind, row.provider, row.model, row.service_tier, row.processing, row.speed, row.region,
             row.context_threshold, str(row.schedule),

@@ -247,9 +247,9 @@ def test_least_charge_is_for_each_call() -> None:
     whisper = tariff("groq", "whisper-large-v3")
 
     assert rate(whisper, units={"audio_seconds": "600"}).cost == Decimal("0.0185")
-    assert (
-        rate(whisper, units={"audio_seconds": "2"}).cost == rate(whisper, units={"audio_seconds": "10"}).cost
-    )
+    short = rate(whisper, units={"audio_seconds": "2"})
+    assert short.cost == rate(whisper, units={"audio_seconds": "10"}).cost
+    assert [(line.meter, line.quantity) for line in short.lines] == [("audio_seconds", Decimal(10))]
 
 
 def test_daily_window_ends_before_its_last_instant() -> None:

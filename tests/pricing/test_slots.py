@@ -12,6 +12,7 @@ import pytest
 from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pytest_django import DjangoAssertNumQueries
 
 from finops.core.meters import Meter, Usage, partition
 from finops.core.money import EXACT
@@ -65,11 +66,11 @@ def test_same_price_is_one_slot_and_another_band_or_interval_another(book: SlotB
 
 
 def test_warm_book_asks_the_database_nothing(
-    book: SlotBook, django_assert_num_queries: pytest.FixtureRequest
+    book: SlotBook, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     resolve(book, (SOL, NOON, 10))
 
-    with django_assert_num_queries(0):  # type: ignore[operator]
+    with django_assert_num_queries(0):
         resolve(book, (SOL, NOON, 11), (SOL, NOON, 12))
 
 
@@ -94,6 +95,14 @@ def test_peak_hours_are_slots_of_their_own(book: SlotBook) -> None:
 
     assert night == saturday == holiday == end != peak
     assert PriceSlot.objects.get(pk=peak).schedule == "peak"
+
+
+def test_book_knows_the_least_that_a_call_is_charged_for(book: SlotBook) -> None:
+    whisper, other = resolve(book, (Facts("groq", "whisper-large-v3"), NOON, 0), (SOL, NOON, 0))
+
+    assert book.charged(whisper, "audio_seconds", Decimal(2)) == 10
+    assert book.charged(whisper, "audio_seconds", Decimal("12.5")) == Decimal("12.5")
+    assert book.charged(other, "audio_seconds", Decimal(2)) == 2
 
 
 def test_two_books_make_the_same_slots(book: SlotBook) -> None:
