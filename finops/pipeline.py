@@ -31,6 +31,12 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": crontab(minute="40", hour="1"),
         "options": {"queue": "books", "expires": 3600},
     },
+    # Answers kept for repeated POSTs, and sessions that are over.
+    "leftovers": {
+        "task": "finops.accounts.tasks.forget_leftovers",
+        "schedule": crontab(minute="25", hour="*"),
+        "options": {"queue": "books", "expires": 3600},
+    },
     # What must always hold.
     "verify": {
         "task": "attribution.tasks.verify_books",

@@ -172,7 +172,9 @@ class Principal:
 def principal_of(request: HttpRequest | Request) -> Principal:
     """Who sent this request. Plain views and DRF views alike; one query at most (a person's teams).
 
-    A plain view's key is authenticated here, from its header. Raises Unauthenticated (401).
+    A plain view's key is authenticated here, from its header; a session counts there only for reading,
+    or once the CSRF token was checked, so that a view exempt from that check cannot be written to by
+    another site. Raises Unauthenticated (401).
     """
     key = getattr(request, "auth", None)
     if isinstance(key, ApiKey):
@@ -182,7 +184,7 @@ def principal_of(request: HttpRequest | Request) -> Principal:
         if key is not None:
             return principal_of_key(key)
     user = request.user
-    if isinstance(user, User) and user.is_active:
+    if isinstance(user, User) and user.is_active and _is_own_doing(request):
         return principal_of_person(user)
     raise Unauthenticated("Sign in, or send an API key as: Authorization: Bearer KEY.")
 
@@ -212,6 +214,13 @@ def principal_of_person(user: User) -> Principal:
         visible_teams=teams,
         role=user.role,
     )
+
+
+def _is_own_doing(request: HttpRequest | Request) -> bool:
+    """Whether a session's request is the person's own: DRF has checked, Django's middleware notes it."""
+    if isinstance(request, Request) or request.method in SAFE_METHODS:
+        return True
+    return getattr(request, "csrf_processing_done", False)
 
 
 def _teams_seen_by(user: User) -> frozenset[str] | None:

@@ -8,6 +8,7 @@ import time
 from datetime import timedelta
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import RequestFactory
 from django.utils import timezone
@@ -17,6 +18,7 @@ from rest_framework.views import APIView
 
 from finops.accounts.idempotency import KEPT_FOR, forget_old_answers, idempotent
 from finops.accounts.models import ApiKey, AuditEntry, IdempotentAnswer
+from finops.accounts.tasks import forget_leftovers
 from finops.core.errors import InvalidInput
 from tests.accounts.conftest import AddKey
 
@@ -171,3 +173,16 @@ def test_old_answers_are_forgotten(key: AddKey) -> None:
     assert forget_old_answers() == 1
     assert list(IdempotentAnswer.objects.values_list("key", "principal")) == [("young", f"key {row.pk}")]
     assert ApiKey.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_the_worker_forgets_answers_and_sessions_that_are_over(key: AddKey) -> None:
+    post(key("write")[1], {"name": "a"})
+    IdempotentAnswer.objects.update(created_at=timezone.now() - KEPT_FOR - timedelta(minutes=1))
+    Session.objects.create(session_key="over", expire_date=timezone.now() - timedelta(days=1))
+    Session.objects.create(session_key="open", expire_date=timezone.now() + timedelta(days=1))
+
+    forget_leftovers()
+
+    assert not IdempotentAnswer.objects.exists()
+    assert [session.session_key for session in Session.objects.all()] == ["open"]

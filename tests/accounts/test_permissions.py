@@ -135,3 +135,14 @@ def test_a_plain_view_knows_a_key_by_its_header_and_a_stranger_not_at_all(key: A
     assert principal_of(known).identity == f"key {row.pk}"
     with pytest.raises(Unauthenticated):
         principal_of(stranger)
+
+
+@pytest.mark.django_db
+def test_a_plain_view_takes_a_session_for_writing_only_after_the_csrf_check(admin: User) -> None:
+    request = RequestFactory().post("/")
+    request.user = admin
+    with pytest.raises(Unauthenticated):
+        principal_of(request)
+
+    request.csrf_processing_done = True  # type: ignore[attr-defined]  # as the middleware notes it
+    assert principal_of(request).label == "admin@example.com"
