@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from django.urls import path
 
-from attribution.views import explorer
+from attribution.views import explorer, subjects
 
 app_name = "attribution"
 urlpatterns = [
     path("costs/", explorer.explorer, name="explorer"),
+    path("teams/<str:slug>/", subjects.team, name="team"),
+    path("features/<str:slug>/", subjects.feature, name="feature"),
+    path("tiers/<str:slug>/", subjects.tier, name="tier"),
     path("costs/export.<str:wanted>", explorer.explorer_export, name="explorer-export"),
 ]

@@ -144,7 +144,8 @@ def ask(
     before = None
     if view.compared is not None:
         before = costs(asking.question(asked, *group_by, period=view.compared, measures=measures, only=only))
-    return Answer(base, report, before, names_of(group_by), asking.axis_of(report))
+    axis = asking.axis_of(report) if fine != Granularity.TOTAL else []
+    return Answer(base, report, before, names_of(group_by), axis)
 
 
 def headline(view: View, total: Line) -> str:

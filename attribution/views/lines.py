@@ -56,6 +56,10 @@ class Table:
     rest: int = 0
     compared: bool = False
 
+    @property
+    def has_trend(self) -> bool:
+        return len(self.total.trend) > 1
+
 
 def added(amounts: Iterable[Decimal | int | float | None]) -> Decimal:
     """The exact sum; None counts as nothing."""

@@ -183,17 +183,15 @@ def trend_sentence(series: Sequence[Series], buckets: Buckets, currency: Currenc
     return f"{text}. The last bar, hatched, is not over." if buckets.running else f"{text}."
 
 
-def spark_paths(values: Sequence[Decimal | int | float]) -> tuple[str, str]:
-    """Line and area of a sparkline as SVG paths in a box of 100 by 20; empty for fewer than two."""
+def spark_points(values: Sequence[Decimal | int | float]) -> tuple[str, int]:
+    """A sparkline as SVG points, one unit apart in a box 30 high, and its width; "" for fewer than two."""
     if len(values) < 2:
-        return "", ""
+        return "", 0
     numbers = [float(value) for value in values]
     top, bottom = max(*numbers, 0.0), min(*numbers, 0.0)
     height = (top - bottom) or 1.0
-    step = 100 / (len(numbers) - 1)
-    points = [f"{n * step:.1f} {19 - 18 * (value - bottom) / height:.1f}" for n, value in enumerate(numbers)]
-    line = "M" + "L".join(points)
-    return line, f"{line}L100 20L0 20Z"
+    points = [f"{n},{29 - 28 * (value - bottom) / height:.0f}" for n, value in enumerate(numbers)]
+    return " ".join(points), len(numbers) - 1
 
 
 _TICK = {"hour": "%-d %b %H:%M", "day": "%-d %b", "month": "%b %Y"}

@@ -82,8 +82,5 @@ def test_the_sentence_says_when_there_is_nothing() -> None:
 
 
 def test_a_sparkline_spans_its_box() -> None:
-    line, area = charts.spark_paths(amounts("0", "5", "10"))
-
-    assert line == "M0.0 19.0L50.0 10.0L100.0 1.0"
-    assert area == f"{line}L100 20L0 20Z"
-    assert charts.spark_paths(amounts("3")) == ("", "")
+    assert charts.spark_points(amounts("0", "5", "10")) == ("0,29 1,15 2,1", 2)
+    assert charts.spark_points(amounts("3")) == ("", 0)

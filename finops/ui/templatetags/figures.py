@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from finops.ui import formats
-from finops.ui.charts import spark_paths
+from finops.ui.charts import spark_points
 from finops.ui.formats import Change, Currency
 
 register = template.Library()
@@ -213,14 +213,14 @@ def bar(part: Decimal, whole: Decimal, kind: str = "") -> SafeString:
 @register.simple_tag
 def sparkline(values: Sequence[Decimal]) -> SafeString | str:
     """A small line of ``values``, made on the server; the figures stand in the table beside it."""
-    line, area = spark_paths(values)
-    if not line:
+    points, width = spark_points(values)
+    if not points:
         return ""
     return format_html(
-        '<svg class="spark" viewBox="0 0 100 20" preserveAspectRatio="none" aria-hidden="true">'
-        '<path class="area" d="{}"/><path d="{}"/></svg>',
-        area,
-        line,
+        '<svg class="spark" viewBox="0 0 {} 30" preserveAspectRatio="none" aria-hidden="true">'
+        '<polyline points="{}"/></svg>',
+        width,
+        points,
     )
 
 
