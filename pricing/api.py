@@ -17,8 +17,8 @@ from finops.accounts.permissions import requires
 from finops.core.errors import InvalidInput
 from finops.core.meters import Usage, inclusive
 from finops.core.shapes import problem_answers
-from pricing.book import Facts, normalise
 from pricing.catalogue import published_book
+from pricing.facts import Facts, normalise
 from pricing.models import Price
 from pricing.rating import Rating, rate_usage
 from pricing.raw_usage import Reading, read_usage

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from functools import cached_property
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from finops.core.meters import Meter
 from finops.core.money import EXACT
+from pricing.facts import STANDARD, Facts
 from pricing.patterns import matches, retarget, weight
 from pricing.schedules import Schedule
 
@@ -22,52 +23,7 @@ from pricing.schedules import Schedule
 Instant = int
 Span = tuple[Instant | None, Instant | None]
 GLOBAL_REGIONS = frozenset({"", "global"})
-STANDARD = "standard"
 _MOST_ALIASES = 4  # provider spelling, host, endpoint prefix, dated snapshot
-
-
-class Facts(NamedTuple):
-    """What a call says about itself that its price depends on; '' is not given."""
-
-    provider: str
-    model: str
-    host: str = ""
-    region: str = ""
-    service_tier: str = ""
-    processing: str = ""
-    speed: str = ""
-    from_response_cache: bool = False
-
-
-_TIERS = {
-    "": STANDARD,
-    "default": STANDARD,
-    "on_demand": STANDARD,
-    "standard_only": STANDARD,
-    "fast": "priority",
-}
-
-
-def normalise(facts: Facts) -> Facts:
-    """The facts under the book's own words: lower case, what was left out filled in.
-
-    OpenAI's ``default`` is the standard tier and its ``fast`` the new name of ``priority``; Anthropic
-    says ``batch`` where others name a tier. The model keeps its case.
-    """
-    tier = facts.service_tier.strip().lower()
-    processing = facts.processing.strip().lower() or "sync"
-    if tier == "batch":
-        tier, processing = STANDARD, "batch"
-    return Facts(
-        provider=facts.provider.strip().lower(),
-        model=facts.model.strip(),
-        host=facts.host.strip().lower(),
-        region=facts.region.strip().lower(),
-        service_tier=_TIERS.get(tier, tier),
-        processing=processing,
-        speed=facts.speed.strip().lower() or STANDARD,
-        from_response_cache=bool(facts.from_response_cache),
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from pricing.book import Facts, Instant, Quote, Tariff
+from pricing.book import Instant, Quote, Tariff
+from pricing.facts import Facts
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from django.db import connection
 
 from finops.core.meters import Meter
 from finops.core.money import ZERO
-from pricing.book import Facts, Quote, normalise
+from pricing.book import Quote
 from pricing.catalogue import load_book, seconds
+from pricing.facts import Facts, normalise
 from pricing.grid import Grid, SlotKey
 from pricing.models import PriceSlot, SlotRate, UnitMeter
 from pricing.rating import each, saving_each

@@ -15,8 +15,9 @@ import numpy as np
 from django.db import connection, transaction
 from numpy.typing import NDArray
 
-from pricing.book import Book, Facts, normalise
+from pricing.book import Book
 from pricing.catalogue import current_version, published_book
+from pricing.facts import Facts, normalise
 from pricing.grid import Cell, Grid
 from pricing.models import PriceSlot
 from pricing.slot_rates import PUBLISHING_LOCK, ensure_slots, unit_meter_ids

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from attribution.api.ingest_shapes import EventsBody, EventsOutcome, Problem
+from attribution.api.ingest_shapes import EventsBody, EventsOutcome
 from attribution.ingest import counters
 from attribution.ingest.bodies import read_body
 from attribution.ingest.intake import Sender, take_in
@@ -19,6 +19,7 @@ from finops.accounts.authentication import Unauthenticated, authenticate_key
 from finops.accounts.models import ApiKey, Scope
 from finops.core.errors import FinopsError, NotAllowed
 from finops.core.problems import problem_response
+from finops.core.shapes import Problem
 
 _encode = msgspec.json.Encoder().encode
 

@@ -53,22 +53,6 @@ class EventsOutcome(serializers.Serializer[dict[str, Any]]):
     )
 
 
-class FieldProblemShape(serializers.Serializer[dict[str, Any]]):
-    field = serializers.CharField()
-    code = serializers.CharField()
-    message = serializers.CharField()
-
-
-class Problem(serializers.Serializer[dict[str, Any]]):
-    """RFC 9457."""
-
-    type = serializers.CharField()
-    title = serializers.CharField()
-    status = serializers.IntegerField()
-    detail = serializers.CharField()
-    errors = FieldProblemShape(many=True)  # type: ignore[assignment]
-
-
 class EventSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
     """Puts the event, exactly as msgspec decodes it, into the document's components."""
 

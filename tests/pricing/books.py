@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from pricing.book import Book, Facts, Tariff, normalise
+from pricing.book import Book, Tariff
 from pricing.catalogue import book_alias, book_factor, book_row
+from pricing.facts import Facts, normalise
 from pricing.vendored import read_catalogue
 
 

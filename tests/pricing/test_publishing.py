@@ -12,8 +12,8 @@ from django.core.management import call_command
 from django.db import IntegrityError, transaction
 from pytest_django import DjangoAssertNumQueries
 
-from pricing.book import Facts
 from pricing.catalogue import load_book
+from pricing.facts import Facts
 from pricing.models import BookVersion, Multiplier, Price, Rate, SlotRate
 from pricing.publishing import load_vendored, publish
 from pricing.slots import SlotBook
