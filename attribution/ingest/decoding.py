@@ -55,7 +55,7 @@ def decode_one(item: Any, *, lax: bool = False) -> Decoded:  # Any: whatever the
         return Decoded(problem=item.problems[0])
     if not isinstance(item, dict):
         return Decoded(problem=FieldProblem("", "wrong_type", "Expected a JSON object."))
-    decoded = Decoded(event_id=_printable_id(item.get("event_id")))
+    decoded = Decoded(event_id=_shown_id(item.get("event_id")))
     known: dict[str, Any] = {}
     for name, value in item.items():
         if name in _FIELDS:
@@ -64,7 +64,7 @@ def decode_one(item: Any, *, lax: bool = False) -> Decoded:  # Any: whatever the
         elif name.lower() in CONTENT_FIELDS:
             decoded.content_dropped += 1
         else:
-            decoded.unknown_fields.append(name[:_LONGEST_FIELD_NAME])
+            decoded.unknown_fields.append(printable(name[:_LONGEST_FIELD_NAME]))
     if isinstance(usage := known.get("usage"), dict):
         known["usage"] = {name: value for name, value in usage.items() if value is not None}
     try:
@@ -86,15 +86,23 @@ def brief(said: dict[str, Any]) -> dict[str, Any]:  # Any: whatever the client s
             continue
         if isinstance(value, dict):
             inner = {key: part for key, part in value.items() if not isinstance(part, dict)}
-            kept[name] = brief(inner)
+            kept[printable(name[:_LONGEST_FIELD_NAME])] = brief(inner)
         elif value is None or isinstance(value, bool | int | float | Decimal):
-            kept[name[:_LONGEST_FIELD_NAME]] = value
+            kept[printable(name[:_LONGEST_FIELD_NAME])] = value
         elif isinstance(value, str):
-            kept[name[:_LONGEST_FIELD_NAME]] = value[:_LONGEST_KEPT_TEXT]
+            kept[printable(name[:_LONGEST_FIELD_NAME])] = printable(value[:_LONGEST_KEPT_TEXT])
     return kept
 
 
+def printable(text: str) -> str:
+    """The text with a mark in place of what neither PostgreSQL nor UTF-8 would take, or nobody could read."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
 def _problem(message: str) -> FieldProblem:
+    message = printable(message)
     where = _PATH.search(message)
     path = where["path"] if where else ""
     text = message[: where.start()] if where else message
@@ -105,5 +113,5 @@ def _problem(message: str) -> FieldProblem:
     return FieldProblem(path, code, words or f"{text}.")
 
 
-def _printable_id(value: Any) -> str | None:  # Any: whatever the client sent
-    return value[:128] if isinstance(value, str) and value.isprintable() else None
+def _shown_id(value: Any) -> str | None:  # Any: whatever the client sent
+    return printable(value[:_LONGEST_KEPT_TEXT]) if isinstance(value, str) else None

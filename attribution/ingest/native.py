@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from attribution.ingest.bodies import UnsupportedMedia
-from attribution.ingest.decoding import brief, decode_one
+from attribution.ingest.decoding import brief, decode_one, printable
 from attribution.ingest.schema import Envelope, Event
 from finops.core.errors import FieldProblem, InvalidInput, TooLarge
 
@@ -61,7 +61,7 @@ class Arrivals:
         """Note that the event at ``place`` of ``events`` is not taken; ``keep`` removes it."""
         event = self.events[place]
         said = brief(msgspec.to_builtins(event))
-        self.rejected.append(Rejection(self.index[place], event.event_id, problem, said))
+        self.rejected.append(Rejection(self.index[place], printable(event.event_id), problem, said))
 
     def keep(self, sound: list[bool]) -> None:
         """Leave only the events at the places marked so."""

@@ -41,7 +41,7 @@ def keep_invalid(records: Iterable[tuple[str, str, FieldProblem, dict[str, Any]]
     """List records that break a rule: (source, event id, problem, what it said, briefly)."""
     rows = []
     for source, event_id, problem, record in records:
-        payload = _printable(msgspec.json.encode(record).decode())
+        payload = msgspec.json.encode(record).decode()
         key = msgspec.json.encode(["invalid", source, event_id, problem.field, problem.code, payload])
         reason = QuarantineReason.INVALID
         rows.append(
@@ -57,11 +57,6 @@ def keep_invalid(records: Iterable[tuple[str, str, FieldProblem, dict[str, Any]]
             )
         )
     _keep(rows)
-
-
-def _printable(text: str) -> str:
-    """PostgreSQL stores no NUL, escaped or not."""
-    return text.replace("\\u0000", "\N{REPLACEMENT CHARACTER}").replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _keep(rows: list[_Row]) -> None:
