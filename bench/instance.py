@@ -89,6 +89,10 @@ class Server:
         """The ids of its processes whose command line holds ``words``."""
         return sorted(pid for pid in _descendants(self.process.pid) if words in _command_line(pid))
 
+    def cpu_seconds(self, words: str = "") -> float:
+        """Processor time used so far by its processes whose command line holds ``words``."""
+        return cpu_seconds(self.processes(words))
+
     @contextmanager
     def without_beat(self) -> Iterator[None]:
         """While nothing triggers the fold."""

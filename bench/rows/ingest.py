@@ -25,6 +25,10 @@ class _Rates:
     folded: list[float] = field(default_factory=list)
     plain: list[float] = field(default_factory=list)
     megabytes: list[float] = field(default_factory=list)
+    # Processor time in microseconds an event; steadier than wall time on a shared machine.
+    copied_cpu: list[float] = field(default_factory=list)
+    durable_cpu: list[float] = field(default_factory=list)
+    folded_cpu: list[float] = field(default_factory=list)
 
 
 def measure(server: Server, scale: Scale) -> Iterator[Row]:
@@ -34,12 +38,18 @@ def measure(server: Server, scale: Scale) -> Iterator[Row]:
         _send(server, scale.ingest_events // 10, "warm")
         wait_until_folded(connection)
         for number in range(scale.rounds):
+            before = server.cpu_seconds()
             rates.copied.append(_copy(connection, scale.ingest_events, number))
+            rates.copied_cpu.append(_cpu(server, before, scale))
             with server.without_beat():
+                before = server.cpu_seconds()
                 sent = _send(server, scale.ingest_events, f"d{number}")
+                rates.durable_cpu.append(_cpu(server, before, scale))
             rates.durable.append(scale.ingest_events / sent.seconds)
             wait_until_folded(connection)
+            before = server.cpu_seconds()
             rates.folded.append(_folded_rate(server, connection, scale.ingest_events, f"f{number}"))
+            rates.folded_cpu.append(_cpu(server, before, scale))
             rates.plain.append(_plain(server, scale.drf_events, number))
             rates.megabytes.append(max(resident_megabytes(server.processes("gunicorn"))))
         _check_sums(connection)
@@ -62,11 +72,21 @@ def _rows(rates: _Rates) -> Iterator[Row]:
         name="ingest_folded_against_django", value=folded, unit="events/s", reference=plain,
         ratio=folded / plain, against="DRF serializer and bulk_create, same server", target=">= 10",
     )  # fmt: skip
+    for name, used in (("durable", rates.durable_cpu), ("folded", rates.folded_cpu)):
+        yield Row(
+            name=f"ingest_{name}_cpu", value=median(used), unit="CPU us/event, all processes",
+            reference=median(rates.copied_cpu), ratio=median(used) / median(rates.copied_cpu),
+            against=raw, target="<= 8" if name == "durable" else "<= 12",
+        )  # fmt: skip
     first, last = rates.megabytes[0], rates.megabytes[-1]
     yield Row(
         name="web_memory", value=max(rates.megabytes), unit="MB resident", reference=first,
         ratio=last / first, against="the same after the first round", target="<= 1.1 and <= 250 MB",
     )  # fmt: skip
+
+
+def _cpu(server: Server, before: float, scale: Scale) -> float:
+    return (server.cpu_seconds() - before) / scale.ingest_events * 1e6
 
 
 def _send(server: Server, count: int, prefix: str) -> client.Outcome:
