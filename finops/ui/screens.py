@@ -79,7 +79,7 @@ def opens(screen: Screen, *, file: bool = False) -> Callable[[Answer], Answer]:
         @wraps(answer)
         def respond(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
             if not isinstance(request.user, User):
-                return _sign_in(request)
+                return sign_in(request)
             principal = principal_of_person(request.user)
             here = _as_seen_by(principal, screen, kwargs)
             today = local_day(timezone.now(), settings.REPORTING_TIME_ZONE)
@@ -91,7 +91,10 @@ def opens(screen: Screen, *, file: bool = False) -> Callable[[Answer], Answer]:
             asked = Asked(request, view, principal)
             if not file and not asked.is_fragment and not is_canonical(view, request.GET):
                 return HttpResponseRedirect(view.url)
-            return answer(asked, **kwargs)
+            try:
+                return answer(asked, **kwargs)
+            except Unknown as problem:  # known only to the books, such as a page that is none
+                return render(request, "400.html", {"problem": problem}, status=400)
 
         return respond
 
@@ -102,7 +105,7 @@ def _is_fragment(request: HttpRequest) -> bool:
     return request.headers.get("HX-Request") == "true"
 
 
-def _sign_in(request: HttpRequest) -> HttpResponse:
+def sign_in(request: HttpRequest) -> HttpResponse:
     """The way to the sign-in page; an open page is sent there as a whole."""
     if not _is_fragment(request):
         return redirect_to_login(request.get_full_path())

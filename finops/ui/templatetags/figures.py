@@ -61,6 +61,12 @@ def unit_price(amount: Amount, nothing: str = "n/a") -> SafeString | str:
 
 
 @register.filter
+def price_per_million(price: Amount, nothing: str = "Unpriced") -> SafeString | str:
+    """A price for a single unit, shown for a million of them."""
+    return nothing if price is None else unit_price(Decimal(price) * formats.MILLION)
+
+
+@register.filter
 def average_price(amount: Amount, nothing: str = "n/a") -> SafeString | str:
     if amount is None:
         return nothing
