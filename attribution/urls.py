@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from attribution.views import explorer, subjects, usage
+from attribution.views import explorer, showback, subjects, unattributed, usage
 
 app_name = "attribution"
 urlpatterns = [
@@ -15,5 +15,9 @@ urlpatterns = [
     path("usage/", usage.usage, name="usage"),
     path("usage/export.<str:wanted>", usage.usage_export, name="usage-export"),
     path("usage/<path:source>/<str:event_id>/", usage.explanation, name="call"),
+    path("showback/", showback.latest, name="showback-latest"),
+    path("showback/<str:month>/", showback.showback, name="showback"),
+    path("showback/<str:month>/export.<str:wanted>", showback.showback_export, name="showback-export"),
+    path("unattributed/", unattributed.unattributed, name="unattributed"),
     path("costs/export.<str:wanted>", explorer.explorer_export, name="explorer-export"),
 ]

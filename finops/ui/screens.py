@@ -118,7 +118,8 @@ def _as_seen_by(principal: Principal, screen: Screen, kwargs: Mapping[str, Any])
     costs: Sequence[str] = screen.costs
     if not principal.may(Capability.VIEW_CONTRACTED_PRICES):
         costs = tuple(cost for cost in costs if cost != "contracted")
-    path = screen.path
+    path, period = screen.path, screen.period
     for name, value in kwargs.items():
         path = path.replace(f"{{{name}}}", str(value))
-    return replace(screen, costs=costs, path=path)
+        period = period.replace(f"{{{name}}}", str(value))
+    return replace(screen, costs=costs, path=path, period=period)

@@ -40,6 +40,12 @@ def money(amount: Amount, nothing: str = "n/a") -> SafeString | str:
 
 
 @register.filter
+def cents(amount: Decimal) -> str:
+    """An amount of a document, which is whole cents already: just as it is."""
+    return _currency().write(amount, _currency().decimals)
+
+
+@register.filter
 def tile_money(amount: Amount, nothing: str = "n/a") -> SafeString | str:
     if amount is None:
         return nothing
