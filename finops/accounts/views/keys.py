@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from uuid import UUID
 
-from django.conf import settings
 from django.contrib import messages
 from django.core.cache import cache
 from django.http import HttpResponse
@@ -145,7 +144,6 @@ def _shown_once(
         "secret": secret,
         "replaced": replaced,
         "curl": _curl(address, key, secret),
-        "zone": settings.REPORTING_TIME_ZONE,
     }
     return render(request, "accounts/key_created.html", context)
 
@@ -163,5 +161,10 @@ def _curl(address: str, key: ApiKey, secret: str) -> str:
         "model": "gpt-4o-mini",
         "usage": {"input_tokens": 120, "output_tokens": 30},
     }
-    body = json.dumps([event])
-    return f"curl -sS {address}/api/v1/events {authorized} -H 'Content-Type: application/json' -d '{body}'"
+    lines = (
+        f"curl -sS {address}/api/v1/events",
+        authorized,
+        "-H 'Content-Type: application/json'",
+        f"-d '{json.dumps([event])}'",
+    )
+    return " \\\n  ".join(lines)
