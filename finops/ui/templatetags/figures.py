@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -110,8 +110,20 @@ def share(per_cent: Decimal | None, nothing: str = "n/a") -> str:
 
 
 @register.filter
-def ratio(value: Decimal | None, nothing: str = "n/a") -> str:
-    return nothing if value is None else formats.per_cent(value)
+def ratio(value: Decimal | float | None, nothing: str = "n/a") -> str:
+    return nothing if value is None else formats.per_cent(Decimal(value))
+
+
+@register.filter
+def span(seconds: float) -> str:
+    """A span of time in its largest unit."""
+    return formats.duration(seconds)
+
+
+@register.filter
+def rate(rates: Mapping[str, float], name: str) -> str:
+    """One of several rates a second, three significant digits."""
+    return formats.tokens(Decimal(rates[name]))
 
 
 @register.filter

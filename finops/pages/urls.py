@@ -1,0 +1,12 @@
+"""Screens that read several apps, included at the root."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from finops.pages import health, overview
+
+urlpatterns = [
+    path("", overview.overview, name="overview"),
+    path("health/", health.health, name="health"),
+]
