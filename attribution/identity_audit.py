@@ -21,7 +21,7 @@ _AUDITED_TO = "identities_audited_to_batch"
 # What came since the last audit, against everything. The lower batch was received first; in one
 # batch, the earlier call counts as the first.
 _FIND = """
-CREATE TEMP TABLE late_duplicate ON COMMIT DROP AS
+CREATE TEMP TABLE late_duplicate AS
 WITH fresh AS (
     SELECT DISTINCT identity FROM call_event WHERE batch_id > %(after)s
 ),
@@ -78,6 +78,7 @@ def audit_identities() -> AuditResult:
         newest = cursor.fetchone()[0]
         cursor.execute(_FIND, {"after": int(setting.value), "zone": settings.REPORTING_TIME_ZONE.key})
         result = _take_out(cursor)
+        cursor.execute("DROP TABLE late_duplicate")
         setting.value = str(newest)
         setting.save(update_fields=["value"])
     return result
