@@ -178,9 +178,9 @@ def effect(amount: Decimal) -> SafeString | str:
 
 
 @register.filter
-def moment(at: datetime | None, nothing: str = "never") -> SafeString | str:
+def moment(at: datetime | str | None, nothing: str = "never") -> SafeString | str:
     """An instant in the reporting zone with its offset; UTC in the title."""
-    if at is None:
+    if not isinstance(at, datetime):  # None, or what a template makes of a missing row
         return nothing
     utc = at.astimezone(UTC)
     return format_html(
@@ -192,9 +192,9 @@ def moment(at: datetime | None, nothing: str = "never") -> SafeString | str:
 
 
 @register.filter
-def ago(at: datetime | None, nothing: str = "never") -> SafeString | str:
+def ago(at: datetime | str | None, nothing: str = "never") -> SafeString | str:
     """How long since an instant, which is in the title."""
-    if at is None:
+    if not isinstance(at, datetime):  # None, or what a template makes of a missing row
         return nothing
     seconds = max(0.0, (timezone.now() - at).total_seconds())
     return format_html(
