@@ -12,6 +12,7 @@ import os
 import re
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -75,28 +76,34 @@ class SourceFile:
 
     def records(self) -> Iterator[Record]:
         """Every record in order, from the beginning. Raises UnreadableFile."""
-        try:
+        with self._told():
             yield from self._records()
-        except _BROKEN as error:
-            raise UnreadableFile(f"{self.path}: {error}.") from error
 
     @cached_property
     def fingerprint(self) -> str:
         """Of the content, whether compressed or not."""
         digest = xxh3_128()
-        with self.path.open("rb") as raw:
+        with self._told(), self.path.open("rb") as raw:
             stream = _plain(raw) or raw
             while piece := stream.read(_PIECE):
                 digest.update(piece)
         return digest.hexdigest()
 
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except _BROKEN as error:
+            raise UnreadableFile(f"{self.path}: {error}.") from error
+
     def _records(self) -> Iterator[Record]:
         stream = _plain(self._raw)
         if stream is None:
             return _parquet(self._raw)
-        if self.as_csv:
-            return _csv(TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline=""))
-        return _json(TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape"))
+        newline = "" if self.as_csv else None
+        # Kept, for it would close the file when it goes, and the position is asked until the end.
+        self._text = TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline=newline)
+        return _csv(self._text) if self.as_csv else _json(self._text)
 
 
 def _plain(raw: BufferedReader) -> IO[bytes] | None:

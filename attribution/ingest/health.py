@@ -67,10 +67,10 @@ _RATES = """
 """
 _COVERAGE = """
     SELECT arrived.source, sum(used.calls)::bigint,
-           (coalesce(sum(used.calls) FILTER (WHERE arrived.feature <> '' OR arrived.team <> ''), 0)
-               / sum(used.calls))::float,
-           (coalesce(sum(used.calls) FILTER (WHERE owner.team IS NOT NULL), 0) / sum(used.calls))::float,
-           (coalesce(sum(used.calls) FILTER (WHERE priced.slot_id IS NOT NULL), 0) / sum(used.calls))::float,
+           coalesce(sum(used.calls) FILTER (WHERE arrived.feature <> '' OR arrived.team <> ''), 0)::float
+               / sum(used.calls),
+           coalesce(sum(used.calls) FILTER (WHERE owner.team IS NOT NULL), 0)::float / sum(used.calls),
+           coalesce(sum(used.calls) FILTER (WHERE priced.slot_id IS NOT NULL), 0)::float / sum(used.calls),
            max(used.bucket)
     FROM usage_hour used
     JOIN dimension_set arrived ON arrived.id = used.dimension_set_id

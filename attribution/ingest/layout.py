@@ -41,8 +41,9 @@ class Layout:
         taken = set(self.columns.values())
         event: dict[str, Any] = {}
         for name, value in record.items():
-            if name not in taken and (place := _place(name)):
-                _put(event, place, value)
+            if name not in taken:
+                # A name that is no field goes along, to be dropped and named.
+                _put(event, _place(name) or (name,), value)
         for path, column in self.columns.items():
             if (value := record.get(column)) is not None:
                 _put(event, _known_place(path), value)

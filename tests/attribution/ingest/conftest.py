@@ -43,7 +43,7 @@ def minutes_ago(minutes: float) -> str:
     return (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat()
 
 
-def event(event_id: str = "e-1", **fields: Any) -> Event:
+def event(event_id: Any = "e-1", **fields: Any) -> Event:
     """A plain event of a minute ago; fields given as None are left out."""
     plain: Event = {
         "event_id": event_id,

@@ -61,7 +61,12 @@ def test_ndjson_is_taken_line_by_line(send: Send) -> None:
 
 def test_a_batch_of_cloud_events_is_taken(send: Send) -> None:
     data = {"provider": "openai", "model": "gpt-4o", "usage": {"input_tokens": 1}}
-    envelope = {"specversion": "1.0", "type": "llm.call", "source": "/apps/chat", "time": minutes_ago(1)}
+    envelope: dict[str, object] = {
+        "specversion": "1.0",
+        "type": "llm.call",
+        "source": "/apps/chat",
+        "time": minutes_ago(1),
+    }
     batch = [{**envelope, "id": "c-1", "data": data}, {**envelope, "id": "c-2"}]
 
     answer = send(body=encode(batch), content_type="application/cloudevents-batch+json; charset=utf-8")

@@ -43,7 +43,7 @@ def test_posts_that_wait_together_are_written_together_and_answered_each(
             go_on.wait(10)
         return write(posts)
 
-    monkeypatch.setattr(groups.writer, "write", slow_first)
+    monkeypatch.setattr(writer, "write", slow_first)
     with ThreadPoolExecutor(8) as pool:
         first = pool.submit(post, "first")
         first_is_writing.wait(10)
@@ -68,7 +68,7 @@ def test_one_post_that_cannot_be_written_fails_alone(monkeypatch: pytest.MonkeyP
             raise ArithmeticError("bad")
         return write(posts)
 
-    monkeypatch.setattr(groups.writer, "write", fragile)
+    monkeypatch.setattr(writer, "write", fragile)
     waiting = [
         groups._Waiting(Post.of(from_records([event(name, source="app")]), "", ""))
         for name in ("a", "bad", "b")
@@ -89,7 +89,7 @@ def test_when_the_database_is_away_everybody_in_the_group_is_told_once(
         tries.append(len(posts))
         raise Unavailable("away")
 
-    monkeypatch.setattr(groups.writer, "write", away)
+    monkeypatch.setattr(writer, "write", away)
     waiting = [groups._Waiting(Post.of(from_records([event(name)]), "", "")) for name in "abc"]
 
     groups._write_group(waiting)
