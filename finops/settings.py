@@ -208,6 +208,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    # One name for one set of words, wherever a field of that set stands.
+    "ENUM_NAME_OVERRIDES": {
+        "PriceStatusEnum": ["priced", "partially_priced", "unpriced"],
+        "CallStatusEnum": ["success", "error", "timeout", "cancelled", "refused"],
+    },
 }
 
 # When set, /metrics asks for it as a bearer token.
