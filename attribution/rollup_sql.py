@@ -98,7 +98,7 @@ def statement(calls: str) -> str:
     return f"""
 WITH new AS MATERIALIZED (
     SELECT date_bin(%(width)s::interval, occurred_at, '2000-01-01 00:00+00') AS bucket,
-           identity, dimension_set_id, slot_id, customer_id, status, attempt, tool_calls,
+           occurred_at, identity, dimension_set_id, slot_id, customer_id, status, attempt, tool_calls,
            {", ".join(HOT)}, duration_ms, end_user, task_id
     FROM call_event
     WHERE {calls}
@@ -113,8 +113,8 @@ local AS MATERIALIZED (
 ),
 new_unit AS MATERIALIZED (
     SELECT new.bucket, new.dimension_set_id, new.slot_id, new.customer_id, unit.meter_id, unit.quantity
-    FROM (SELECT identity, meter_id, quantity FROM call_unit WHERE {calls}) unit
-    JOIN new USING (identity)
+    FROM (SELECT occurred_at, identity, meter_id, quantity FROM call_unit WHERE {calls}) unit
+    JOIN new USING (identity, occurred_at)
 ),{written}
 SELECT coalesce(sum(calls), 0) FROM hourly"""
 
