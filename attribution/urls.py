@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from attribution.views import explorer, ownership, showback, subjects, unattributed, usage
+from attribution.views import explorer, ownership, ownership_edit, showback, subjects, unattributed, usage
 
 app_name = "attribution"
 urlpatterns = [
@@ -18,9 +18,17 @@ urlpatterns = [
     path("showback/", showback.latest, name="showback-latest"),
     path("showback/<str:month>/", showback.showback, name="showback"),
     path("showback/<str:month>/export.<str:wanted>", showback.showback_export, name="showback-export"),
-    path("ownership/", ownership.ownership, name="ownership"),
+    path("ownership/", ownership.ownership, {"tab": "teams"}, name="ownership"),
+    path("ownership/features/", ownership.ownership, {"tab": "features"}, name="ownership-features"),
+    path("ownership/tiers/", ownership.ownership, {"tab": "tiers"}, name="ownership-tiers"),
+    path(
+        "ownership/cost-centres/",
+        ownership.ownership,
+        {"tab": "cost-centres"},
+        name="ownership-cost-centres",
+    ),
     path("ownership/confirm/<str:kind>/", ownership.confirm, name="ownership-confirm"),
-    path("ownership/<str:kind>/", ownership.edit, name="ownership-edit"),
+    path("ownership/<str:kind>/", ownership_edit.entry, name="ownership-entry"),
     path("unattributed/", unattributed.unattributed, name="unattributed"),
     path("costs/export.<str:wanted>", explorer.explorer_export, name="explorer-export"),
 ]

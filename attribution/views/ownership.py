@@ -1,202 +1,155 @@
-"""Ownership: who owns what, from which day; new names for review; moves with a preview."""
+"""Ownership: who owns what today, by tabs, and the names that events brought in, for review."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import date
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 from django.contrib import messages
+from django.core.paginator import Page, Paginator
+from django.db import transaction
+from django.db.models import Count, Q
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
 
-from attribution import organisation, registry
-from attribution.models import (
-    CostCentre,
-    CostCentrePlacement,
-    Feature,
-    FeatureOwnership,
-    RegistryState,
-    Team,
-    TeamPlacement,
-    Tier,
-)
-from attribution.move_preview import OwnerChange, affected_period, preview
-from attribution.organisation import Move
+from attribution.models import Feature, RegistryState, Tier
 from attribution.views.names import names_of
-from attribution.views.ownership_forms import CostCentreForm, FeatureForm, SubjectForm, TeamForm, TierForm
-from finops.accounts.permissions import Capability, principal_of_person
+from attribution.views.ownership_kinds import KINDS, Owned, label_of, owned
+from finops.accounts.permissions import Capability, Principal, principal_of_person
 from finops.accounts.screens import PersonRequest, for_people
-from finops.core.errors import FinopsError, NotFound
-from finops.core.periods import Period
-from finops.ui import presets
+from finops.core.errors import NotFound
+from finops.ui.formats import sentence_list
 
-Placed = TypeVar("Placed", TeamPlacement, CostCentrePlacement, FeatureOwnership)
-
-
-@dataclass(frozen=True, slots=True)
-class Owned:
-    """One team, cost centre or feature with where it belongs today and since when."""
-
-    slug: str
-    name: str
-    target: str | None
-    since: date | None
-    moves: Sequence[Move]
-    is_new: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Editor:
-    """One kind of subject that a form makes or changes."""
-
-    title: str
-    dimension: str  # of the preview
-    form: type[SubjectForm]
-    put: Callable[..., bool]
-
-
-EDITORS = {
-    "team": Editor("Team", "team", TeamForm, organisation.put_team),
-    "cost-centre": Editor("Cost centre", "business_unit", CostCentreForm, organisation.put_cost_centre),
-    "feature": Editor("Feature", "team", FeatureForm, organisation.put_feature),
-    "tier": Editor("Tier", "team", TierForm, organisation.put_tier),
+ON_A_PAGE = 100
+# The tabs: label, URL name, and the kinds each lists.
+TABS = {
+    "teams": ("Teams", "attribution:ownership", ("team",)),
+    "features": ("Features", "attribution:ownership-features", ("feature",)),
+    "tiers": ("Tiers", "attribution:ownership-tiers", ("tier",)),
+    "cost-centres": (
+        "Cost centres and business units",
+        "attribution:ownership-cost-centres",
+        ("cost-centre", "business-unit"),
+    ),
 }
 
 
 @require_safe
-@for_people()
-def ownership(request: PersonRequest) -> HttpResponse:
-    """The organisation as it stands today, and the names that events brought in."""
+@for_people(Capability.VIEW_COSTS)
+def ownership(request: PersonRequest, tab: str) -> HttpResponse:
+    """Who owns what today? At most nine queries, however many names there are."""
     principal = principal_of_person(request.user)
-    teams = _owned(Team.objects.all(), TeamPlacement.objects.select_related("cost_centre"), "team_id")
-    centres = _owned(
-        CostCentre.objects.all(),
-        CostCentrePlacement.objects.select_related("business_unit"),
-        "cost_centre_id",
-    )
-    features = _owned(Feature.objects.all(), FeatureOwnership.objects.select_related("team"), "feature_id")
-    tiers = [_entry(tier, []) for tier in Tier.objects.all()]
+    waiting = _waiting()
+    lists = [_listed(request, principal, kind) for kind in TABS[tab][2]]
+    rows: list[Owned] = lists[0]["rows"]
     context = {
-        "teams": [(team, _unit_of(team, centres)) for team in teams],
-        "centres": centres,
-        "features": features,
-        "tiers": tiers,
-        "new_names": [("feature", one) for one in features if one.is_new]
-        + [("tier", one) for one in tiers if one.is_new],
-        "ownerless": sum(1 for one in features if one.target is None),
+        "tab": tab,
+        "tabs": _tabs(tab, waiting),
+        "lists": lists,
+        "heading": _heading(tab, rows, lists),
+        "new_names": [row for row in rows if row.is_new][:ON_A_PAGE],
+        "waiting": sum(waiting.values()),
         "may_edit": principal.may(Capability.EDIT_OWNERSHIP),
+        "bound": principal.visible_teams is not None,
     }
     return render(request, "attribution/ownership.html", context)
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@for_people(Capability.EDIT_OWNERSHIP)
-def edit(request: PersonRequest, kind: str) -> HttpResponse:
-    """Make or change one; "Preview" tells what would move before anything is saved."""
-    editor = EDITORS.get(kind)
-    if editor is None:
-        raise Http404
-    sent = request.POST if request.method == "POST" else None
-    form = editor.form(sent, initial=_initial(kind, request.GET.get("slug", "")))
-    shown: Sequence[OwnerChange] | None = None
-    period = _months_to_preview()
-    if sent is not None and form.is_valid():
-        said = form.said()
-        try:
-            if "preview" in sent:
-                span = affected_period(form.day(), period.first, period.end)
-                change = _change(editor, said, request.user.email)
-                shown = preview(change, span, dimension=editor.dimension)
-            else:
-                is_new = editor.put(**said, actor=request.user.email)
-                messages.success(
-                    request, f"{editor.title} {said['slug']} was {'added' if is_new else 'changed'}."
-                )
-                return redirect("attribution:ownership")
-        except FinopsError as error:
-            form.refuse(error)
-    status = 422 if sent is not None and form.errors else 200
-    context = {
-        "form": form,
-        "editor": editor,
-        "kind": kind,
-        "changes": shown,
-        "period": period,
-    }
-    if shown is not None:
-        context["rows"] = [
-            (names_of([editor.dimension]).label(editor.dimension, one.owner), one) for one in shown
-        ]
-    return render(request, "attribution/ownership_edit.html", context, status=status)
 
 
 @require_POST
 @for_people(Capability.EDIT_OWNERSHIP)
 def confirm(request: PersonRequest, kind: str) -> HttpResponse:
-    """A new name is right as it is."""
-    slug, actor = request.POST.get("slug", ""), request.user.email
+    """These new names are right as they are: those that were shown, never one that came meanwhile."""
+    chosen = KINDS.get(kind)
+    if chosen is None or chosen.confirm is None:
+        raise Http404
+    slugs = request.POST.getlist("slug")
     try:
-        if kind == "feature":
-            registry.confirm(Feature, slug, actor=actor)
-        elif kind == "tier":
-            registry.confirm(Tier, slug, actor=actor)
-        else:
-            raise Http404
+        with transaction.atomic():
+            for slug in slugs:
+                chosen.confirm(slug, actor=request.user.email)
     except NotFound as error:
-        raise Http404 from error
-    messages.success(request, f"{slug} was confirmed.")
-    return redirect("attribution:ownership")
+        raise Http404(error.detail) from error
+    if len(slugs) == 1:
+        messages.success(request, f"{slugs[0]} was confirmed.")
+    elif slugs:
+        messages.success(request, f"{len(slugs)} {chosen.plural} were confirmed.")
+    return redirect(tab_url(chosen.tab))
 
 
-def _change(editor: Editor, said: dict[str, Any], actor: str) -> Callable[[], bool]:
-    # Any: what a form said.
-    return lambda: editor.put(**said, actor=actor)
+def tab_url(tab: str) -> str:
+    """Where a tab is."""
+    return reverse(TABS[tab][1])
 
 
-def _months_to_preview() -> Period:
-    """The last month and this one: what people look at after a move."""
-    today = organisation.today()
-    first = presets.add_months(today.replace(day=1), -1)
-    return Period(first, presets.add_months(first, 2))
+def _listed(request: PersonRequest, principal: Principal, slug: str) -> dict[str, Any]:
+    # Any: a template context
+    kind = KINDS[slug]
+    rows = [row for row in owned(kind) if slug != "team" or principal.sees(row.entry.slug)]
+    page: Page[Owned] = Paginator(rows, ON_A_PAGE).get_page(request.GET.get("page"))
+    placing = kind.placing
+    names = names_of([placing.dimension] if placing else [])
+    units = _units() if slug == "team" else {}
+    return {
+        "kind": kind,
+        "rows": rows,
+        "page": page,
+        "lines": [
+            {
+                "row": row,
+                "target": label_of(names, kind, row.target) if placing else "",
+                "unit": units.get(row.target or "", ""),
+                "moves": [(move, label_of(names, kind, move.target)) for move in row.moves],
+            }
+            for row in page.object_list
+        ],
+    }
 
 
-def _initial(kind: str, slug: str) -> dict[str, object]:
-    """What the form starts with: the subject as it stands today."""
-    model = {"team": Team, "cost-centre": CostCentre, "feature": Feature, "tier": Tier}[kind]
-    entry: Any = model._default_manager.filter(slug=slug).first() if slug else None  # Any: one of four
-    if entry is None:
-        return {"slug": slug}
-    target: str | None = None
-    if kind != "tier":
-        moves = entry.ownerships if kind == "feature" else entry.placements
-        target = organisation.on(organisation.today(), organisation.history(moves.all()))
-    return {"slug": slug, "name": entry.name, "target": target or ""}
+def _units() -> dict[str, str]:
+    """The name of the business unit of each cost centre today."""
+    names = names_of(["business_unit"])
+    return {
+        centre.entry.slug: names.label("business_unit", centre.target)
+        for centre in owned(KINDS["cost-centre"])
+    }
 
 
-def _owned(entries: Iterable[Any], moves: Iterable[Placed], key: str) -> list[Owned]:
-    # Any: the registries share slug and name, not a base class.
-    by_subject: dict[int, list[Placed]] = defaultdict(list)
-    for move in moves:
-        by_subject[getattr(move, key)].append(move)
-    return [_entry(entry, organisation.history(by_subject[entry.pk])) for entry in entries]
+def _waiting() -> dict[str, int]:
+    """How many names wait for review, by tab."""
+    new = Count("pk", filter=Q(state=RegistryState.NEW))
+    return {
+        "features": Feature.objects.aggregate(new=new)["new"],
+        "tiers": Tier.objects.aggregate(new=new)["new"],
+    }
 
 
-def _entry(entry: Any, moves: Sequence[Move]) -> Owned:  # Any: as above
-    today = organisation.today()
-    standing = [move for move in moves if move.valid_from is None or move.valid_from <= today]
-    return Owned(
-        slug=entry.slug,
-        name=entry.name,
-        target=organisation.on(today, moves),
-        since=standing[-1].valid_from if standing else None,
-        moves=moves,
-        is_new=getattr(entry, "state", None) == RegistryState.NEW,
-    )
+def _tabs(current: str, waiting: dict[str, int]) -> list[tuple[str, str, bool]]:
+    return [
+        (f"{label} ({waiting[tab]} new)" if waiting.get(tab) else label, reverse(url_name), tab == current)
+        for tab, (label, url_name, _) in TABS.items()
+    ]
 
 
-def _unit_of(team: Owned, centres: Iterable[Owned]) -> str | None:
-    return next((centre.target for centre in centres if centre.slug == team.target), None)
+def _heading(tab: str, rows: Sequence[Owned], lists: Sequence[dict[str, Any]]) -> str:
+    """What the tab answers, in words and numbers."""
+    parts = [_counted(len(one["rows"]), one["kind"].title, one["kind"].plural) for one in lists]
+    text = sentence_list(parts)
+    text = text[0].upper() + text[1:]
+    homeless = sum(1 for row in rows if row.target is None) if rows and rows[0].kind.placing else 0
+    if not homeless:
+        return text
+    lack = {
+        "teams": "no cost centre",
+        "features": "no owner",
+        "cost-centres": "no business unit",
+    }[tab]
+    whose = f" {'cost centre' if homeless == 1 else 'cost centres'}" if len(lists) > 1 else ""
+    return f"{text}; {homeless}{whose} {'has' if homeless == 1 else 'have'} {lack}"
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    if not number:
+        return f"no {many}"
+    return f"1 {one.lower()}" if number == 1 else f"{number:,} {many}"
