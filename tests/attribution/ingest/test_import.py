@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,12 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 import zstandard
 from django.core.management import CommandError, call_command
+from django.test import Client
 
-from tests.attribution.ingest.conftest import event, rows
+from attribution.rollups import fold
+from finops.accounts.models import Scope
+from pricing.publishing import load_vendored
+from tests.attribution.ingest.conftest import event, issue_key, rows
 
 pytestmark = pytest.mark.django_db
 AZURE = Path(__file__).resolve().parents[2] / "data" / "azure_llm_code_2023_first_500.csv"
@@ -53,6 +58,24 @@ def test_the_sums_of_a_real_trace_are_those_of_pandas() -> None:
     first = pd.Timestamp(truth.TIMESTAMP[0], tz="UTC").to_pydatetime()
     assert rows("min(occurred_at)") == [(first + timedelta(days=shift),)]
     assert rows("source, feature", "dimension_set") == [("azure", "code-completion")]
+
+
+def test_the_cost_of_a_real_trace_is_the_file_s_tokens_times_the_list_price(client: Client) -> None:
+    load_vendored()
+    truth = pd.read_csv(AZURE)
+    price = Decimal("2.5") * int(truth.ContextTokens.sum()) + Decimal(10) * int(truth.GeneratedTokens.sum())
+
+    import_azure(shift_days=1065)
+    fold()
+    answer = client.get(
+        "/api/v1/costs?from=2026-10-01&to=2026-11-01&granularity=month&group_by=feature",
+        headers={"Authorization": f"Bearer {issue_key('reader', Scope.READ)}"},
+    ).json()
+
+    [group] = answer["groups"]
+    assert group["key"] == {"feature": "code-completion"}
+    assert Decimal(group["buckets"][0]["effective_cost"]) == price / 1_000_000
+    assert Decimal(answer["total"]["effective_cost"]) == price / 1_000_000
 
 
 def test_a_file_imported_again_brings_nothing_whether_compressed_or_not(tmp_path: Path) -> None:
