@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
 from attribution.cost_query import (
     COSTS,
@@ -135,12 +135,14 @@ def costs(query: CostQuery, *, zone: ZoneInfo | None = None) -> CostReport:
     """
     sql = CostSql(query, zone or settings.REPORTING_TIME_ZONE)
     sheet = _Sheet()
-    _read(*sql.usage(), query=query, sheet=sheet)
-    for measure in DISTINCT:
-        if measure in query.measures:
-            _read(*sql.distinct(measure), query=query, sheet=sheet)
-    if any(measure in PERCENTILES for measure in query.measures):
-        _read(*sql.percentiles(), query=query, sheet=sheet)
+    with transaction.atomic():
+        _prefer_hash_joins()
+        _read(*sql.usage(), query=query, sheet=sheet)
+        for measure in DISTINCT:
+            if measure in query.measures:
+                _read(*sql.distinct(measure), query=query, sheet=sheet)
+        if any(measure in PERCENTILES for measure in query.measures):
+            _read(*sql.percentiles(), query=query, sheet=sheet)
     return _report(query, sheet)
 
 
@@ -153,6 +155,14 @@ def watermark() -> Watermark:
         )
         complete_to, pending = cursor.fetchone()
     return Watermark(complete_to, int(pending))
+
+
+def _prefer_hash_joins() -> None:
+    """The planner cannot know how many sets the owners hold, guesses few, and would look each of them
+    up in the rollup's index by itself: two to four times slower than reading the days asked for once.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_nestloop = off")
 
 
 def _read(sql: str, parameters: Mapping[str, Any], *, query: CostQuery, sheet: _Sheet) -> None:
