@@ -76,11 +76,18 @@ def granularity_of(asked: Asked) -> Granularity:
     """As chosen; else by the length of the period. Too fine a choice becomes the next coarser."""
     days = asked.view.span.so_far.days
     chosen = asked.view.grain
-    if chosen == "hour" and days <= MOST_DAYS_BY_HOUR:
+    may_be_hours = days <= MOST_DAYS_BY_HOUR and not _by_customer(asked)
+    if chosen == "hour" and may_be_hours:
         return Granularity.HOUR
     if chosen == "month" or days > MOST_DAYS_BY_DAY:
         return Granularity.MONTH
-    return Granularity.HOUR if not chosen and days <= 1 else Granularity.DAY
+    return Granularity.HOUR if not chosen and days <= 1 and may_be_hours else Granularity.DAY
+
+
+def _by_customer(asked: Asked) -> bool:
+    """Customers are counted by day only."""
+    view = asked.view
+    return "customer" in (view.group, view.split, *view.filters)
 
 
 def too_fine(asked: Asked) -> str:
@@ -88,6 +95,8 @@ def too_fine(asked: Asked) -> str:
     chosen, used = asked.view.grain, granularity_of(asked)
     if not chosen or chosen == used:
         return ""
+    if chosen == "hour" and _by_customer(asked):
+        return f"Customers are counted by day, so the bars are by {used}."
     return f"This period is too long for bars by {chosen}; they are by {used}. Choose fewer days to see more."
 
 

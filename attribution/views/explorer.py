@@ -16,7 +16,7 @@ from finops.ui.screens import Asked, opens
 
 OFFERS = ("period", "compare", "group", "split", "cost", "grain")
 # With a split there are rows of rows: fewer of each, so that the page stays small.
-MOST_ROWS_WITH_SPLIT = 40
+MOST_ROWS_WITH_SPLIT, MOST_CHILDREN = 40, 90
 
 
 @opens(EXPLORER)
@@ -25,6 +25,8 @@ def explorer(asked: Asked) -> HttpResponseBase:
     view = asked.view
     answer = ask(asked, view.group, view.split)
     table = answer.table(view.sort, most=MOST_ROWS_WITH_SPLIT if view.split else lines.MOST_LINES)
+    if view.split:
+        table = lines.with_fewer_children(table, MOST_CHILDREN)
     context = {
         "bar": asked.bar(*OFFERS),
         "exports": asked.exports(),

@@ -132,6 +132,21 @@ def table(lines: Sequence[Line], total: Line, sort: str, *, most: int = MOST_LIN
     return Table([*kept, rest], total, rest=len(cut), compared=compared)
 
 
+def with_fewer_children(whole: Table, most: int) -> Table:
+    """About ``most`` rows in all: of each line's children the first few, the rest as one, untrended."""
+    each = max(3, most // (len(whole.lines) or 1))
+    return replace(whole, lines=[_fewer(line, each, compared=whole.compared) for line in whole.lines])
+
+
+def _fewer(line: Line, most: int, *, compared: bool) -> Line:
+    children = [replace(child, trend=()) for child in line.children]
+    if len(children) <= most:
+        return replace(line, children=children)
+    kept, cut = children[: most - 1], children[most - 1 :]
+    rest = replace(_parent(f"{len(cut)} more", None, cut, compared=compared), children=())
+    return replace(line, children=[*kept, rest])
+
+
 def in_order(lines: Iterable[Line], sort: str) -> list[Line]:
     """By the name of the sort, children too; lines without an owner go last among equals."""
     keys: Mapping[str, Callable[[Line], Any]] = {  # Any: whatever compares

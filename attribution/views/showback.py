@@ -176,7 +176,10 @@ def draw_up(report: CostReport, before: CostReport, names: Names) -> Showback:
             )
             for key in keys
         ]
-        found.sort(key=lambda line: (-line.cost, line.feature, line.tier))
+        of_feature = {line.feature: ZERO for line in found}
+        for line in found:
+            of_feature[line.feature] += line.cost
+        found.sort(key=lambda line: (-of_feature[line.feature], line.feature, -line.cost, line.tier))
         parts.append(
             TeamPart(
                 name=names.label("team", part[1]),

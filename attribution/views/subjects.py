@@ -92,7 +92,7 @@ class Economics:
 
     @property
     def p95(self) -> float | None:
-        value = self.measures["p95_duration_ms"]
+        value = self.measures.get("p95_duration_ms")
         return float(value) if value is not None else None
 
 
@@ -124,7 +124,7 @@ def _page(asked: Asked, kind: Kind, slug: str) -> HttpResponseBase:
     if kind is TEAM and not asked.principal.sees(slug):
         raise Http404
     only = {kind.dimension: slug}
-    whole = costs(asking.question(asked, measures=MEASURES, only=only))
+    whole = costs(asking.question(asked, measures=_measures(asked), only=only))
     if entry is None and not whole.coverage.calls:
         raise Http404
     before = _before(asked, only)
@@ -155,7 +155,14 @@ def _before(asked: Asked, only: Mapping[str, str]) -> CostReport | None:
     compared = asked.view.compared
     if compared is None:
         return None
-    return costs(asking.question(asked, period=compared, measures=MEASURES, only=only))
+    return costs(asking.question(asked, period=compared, measures=_measures(asked), only=only))
+
+
+def _measures(asked: Asked) -> tuple[str, ...]:
+    """Latency is not kept by customer."""
+    if "customer" not in asked.view.filters:
+        return MEASURES
+    return tuple(measure for measure in MEASURES if measure != "p95_duration_ms")
 
 
 def _part(asked: Asked, dimension: str, *, only: Mapping[str, str], first: bool) -> Answer:

@@ -15,7 +15,7 @@ from attribution.models import FeatureOwnership, IngestBatch, Team, Verification
 from attribution.reports import Coverage
 from attribution.views import asking, lines
 from attribution.views.answering import Answer, ask, headline
-from attribution.views.lines import Line, Table
+from attribution.views.lines import Table
 from finops.accounts.models import ApiKey
 from finops.core.money import ZERO
 from finops.ui import formats
@@ -69,7 +69,7 @@ def overview(asked: Asked) -> HttpResponseBase:
         "table": table,
         "group_label": answer.base.screen.dimension(group).label,
         "chart": answer.trend(table, table_id="overview-table"),
-        "unattributed_share": _share(coverage, table.total),
+        "unattributed_share": _share(coverage, table, group),
         "per_million": formats.per_million(table.total.known_cost, table.total.tokens),
         "per_million_before": _per_million_before(answer),
         "matters": _matters(asked, table, coverage),
@@ -83,8 +83,12 @@ def _group(asked: Asked) -> str:
     return INSIDE_A_TEAM if teams is not None and len(teams) == 1 else asked.view.group
 
 
-def _share(coverage: Coverage, total: Line) -> Decimal | None:
-    return (coverage.unattributed_cost or ZERO) / total.cost if total.cost else None
+def _share(coverage: Coverage, table: Table, group: str) -> Decimal | None:
+    """In per cent; where the table has a line for it, the very figure of that line."""
+    if group == "team":
+        return next((line.share for line in table.lines if line.value is None and line.url), None)
+    cost = table.total.cost
+    return (coverage.unattributed_cost or ZERO) * 100 / cost if cost else None
 
 
 def _per_million_before(answer: Answer) -> Decimal | None:

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_safe
 
 from finops.accounts.models import User
 from finops.accounts.permissions import Capability, Principal, principal_of_person
+from finops.core.errors import InvalidInput
 from finops.core.periods import local_day
 from finops.ui.exports import Format
 from finops.ui.filter_bar import Bar
@@ -95,6 +96,9 @@ def opens(screen: Screen, *, file: bool = False) -> Callable[[Answer], Answer]:
                 return answer(asked, **kwargs)
             except Unknown as problem:  # known only to the books, such as a page that is none
                 return render(request, "400.html", {"problem": problem}, status=400)
+            except InvalidInput as error:  # each part is known, together they make no question
+                refusal = {"sentence": error.detail, "without": here.path}
+                return render(request, "400.html", {"problem": refusal}, status=400)
 
         return respond
 

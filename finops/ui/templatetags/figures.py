@@ -76,7 +76,9 @@ def price_per_million(price: Amount, nothing: str = "Unpriced") -> SafeString | 
 def average_price(amount: Amount, nothing: str = "n/a") -> SafeString | str:
     if amount is None:
         return nothing
-    return _money(formats.average_price(Decimal(amount), _currency()), Decimal(amount))
+    price = Decimal(amount)
+    # A quotient has no last digit; ten significant ones are more than anybody compares.
+    return _money(formats.average_price(price, _currency()), round(price, max(2, 9 - price.adjusted())))
 
 
 @register.filter

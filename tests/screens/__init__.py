@@ -1,0 +1,1 @@
+"""Every screen, asked over HTTP with a small company in the books."""

@@ -1,0 +1,206 @@
+"""The screens of the books: complete, small, sharable, and equal to the books' own answers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from decimal import Decimal
+
+import openpyxl
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from attribution.calls import CallQuery, calls
+from attribution.organisation import today
+from attribution.reports import CostQuery, costs
+from finops.accounts.models import User
+from finops.core.periods import Period
+from finops.ui import presets
+
+LAST_MONTH = Period.month_of(presets.add_months(today().replace(day=1), -1))
+MONTH = f"{LAST_MONTH.first:%Y-%m}"
+PAGES = [
+    "/",
+    "/?period=last-month&compare=last-year&cost=list",
+    "/costs/",
+    "/costs/?period=last-month&tab=changes",
+    "/costs/?period=last-month&group=feature&split=model",
+    "/costs/?period=last-90-days&compare=none&group=model&sort=name",
+    "/costs/?period=today&group=customer",
+    "/costs/?period=last-13-months&group=business_unit",
+    "/teams/assistant/",
+    "/features/reply-drafts/?period=last-month",
+    "/tiers/free/?period=last-month&compare=none",
+    "/usage/",
+    "/usage/?period=last-month&team=&unpriced=1",
+    "/unattributed/",
+    f"/showback/{MONTH}/",
+    f"/showback/{MONTH}/?team=assistant",
+    "/health/",
+]
+
+
+def total(period: Period = LAST_MONTH, **filters: object) -> Decimal:
+    amount = costs(CostQuery(period=period, **filters)).total["effective_cost"]  # type: ignore[arg-type]
+    assert isinstance(amount, Decimal)
+    return amount
+
+
+def rows_of(client: Client, address: str) -> list[list[str]]:
+    answer = client.get(address)
+    text = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]
+    return list(csv.reader(io.StringIO(text.removeprefix("\ufeff"))))
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_every_screen_answers_small_and_with_a_title(browse: Client, address: str) -> None:
+    answer = browse.get(address)
+
+    text = answer.content.decode()
+    assert answer.status_code == 200
+    assert len(answer.content) < 100_000
+    assert text.count("<h1") == 1
+    assert "Invalid" not in re.findall(r"<title>(.*?)</title>", text)[0]
+
+
+def test_the_overview_needs_at_most_twelve_queries(browse: Client) -> None:
+    browse.get("/")
+
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        browse.get("/")
+
+    # Savepoints of the test's own transaction are no queries of the page.
+    asked = [query["sql"] for query in queries if "SAVEPOINT" not in query["sql"]]
+    assert len(asked) <= 12, asked
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["period=last-month", "period=last-month&group=model", "period=last-month&group=feature&split=tier"],
+)
+def test_a_file_has_the_screens_rows_and_the_books_total(browse: Client, query: str) -> None:
+    rows = rows_of(browse, f"/costs/export.csv?{query}")
+
+    cost = rows[0].index("Effective cost (USD)")
+    assert rows[-1][0] == "Total"
+    assert Decimal(rows[-1][cost]) == total()
+    assert sum(Decimal(row[cost] or 0) for row in rows[1:-1]) == total()
+
+
+def test_a_workbook_says_what_it_is(browse: Client) -> None:
+    answer = browse.get("/costs/export.xlsx?period=last-month&team=assistant")
+
+    book = openpyxl.load_workbook(io.BytesIO(b"".join(answer.streaming_content)))  # type: ignore[attr-defined]
+    about = {row[0].value: row[1].value for row in book["About"].rows}
+    assert about["Filters"] == "Team is assistant"
+    assert about["From (included)"] == LAST_MONTH.first.isoformat()
+    assert Decimal(about["Total to check"]) > 0
+
+
+def test_the_showback_adds_up_to_the_cent(browse: Client) -> None:
+    rows = rows_of(browse, f"/showback/{MONTH}/export.csv")
+
+    cents, exact = rows[0].index("Cost (USD)"), rows[0].index("Exact cost (USD)")
+    body, last = rows[1:-1], rows[-1]
+    assert sum(Decimal(row[exact]) for row in body) == Decimal(last[exact]) == total()
+    assert sum(Decimal(row[cents]) for row in body) == Decimal(last[cents]) == round(total(), 2)
+    assert all(abs(Decimal(row[cents]) - Decimal(row[exact])) < Decimal("0.02") for row in body)
+
+
+def test_what_changed_sums_to_the_change_on_the_screen(browse: Client) -> None:
+    answer = browse.get("/costs/?period=last-month&tab=changes")
+
+    changes = answer.context["changes"]
+    before = LAST_MONTH.before()
+    assert changes.total.now == total()
+    assert changes.total.before == total(before)
+    assert changes.total.effects.total == total() - total(before)
+    assert all(line.effects.total == line.now - line.before for line in changes.lines)
+
+
+def test_a_querystring_that_says_defaults_is_redirected_to_the_short_one(browse: Client) -> None:
+    answer = browse.get("/costs/?group=team&period=last-month&sort=-cost&from=2026-01-01")
+
+    assert (answer.status_code, answer["Location"]) == (302, "/costs/?period=last-month")
+
+
+def test_what_a_view_cannot_mean_is_named_with_a_way_out(browse: Client) -> None:
+    answer = browse.get("/costs/?group=planet&period=last-month")
+
+    assert answer.status_code == 400
+    assert b"planet" in answer.content
+    assert b'href="/costs/?period=last-month"' in answer.content
+
+
+def test_an_open_page_is_answered_with_its_report_and_address(browse: Client) -> None:
+    answer = browse.get("/costs/?group=model&sort=-cost", headers={"HX-Request": "true"})
+
+    assert answer.content.lstrip().startswith(b'<div id="report"')
+    assert answer["HX-Push-Url"] == "/costs/?group=model"
+    assert "HX-Request" in answer["Vary"]
+
+
+def test_a_filter_that_empties_the_view_can_be_dropped(browse: Client) -> None:
+    answer = browse.get("/costs/?period=last-month&model=no-such-model")
+
+    assert answer.status_code == 200
+    assert "Without “Model is no-such-model”" in answer.content.decode()
+
+
+def test_a_call_is_explained_down_to_its_price(browse: Client) -> None:
+    call = next(call for call in calls(CallQuery(period=LAST_MONTH)).calls if call.cost.effective_cost)
+
+    answer = browse.get(f"/usage/{call.source}/{call.event_id}/")
+
+    text = answer.content.decode()
+    assert answer.status_code == 200
+    assert str(call.rule) in text.replace("&quot;", '"')
+    assert "Where the price comes from" in text
+
+
+def test_calls_are_paged_without_gaps_or_repetition(browse: Client) -> None:
+    first = browse.get("/usage/?period=last-month")
+    second = browse.get(first.context["following"])
+
+    seen = [row["call"].identity for page in (first, second) for row in page.context["rows"]]
+    assert len(seen) == len(set(seen)) == 100
+
+
+@pytest.mark.parametrize("address", ["/teams/search/", "/usage/demo/no-such-event/", "/features/no-such/"])
+def test_a_lead_sees_nothing_of_other_teams(company: None, address: str) -> None:
+    client, lead = Client(), User.objects.get(email="lead@demo.example")
+    client.force_login(lead)
+
+    assert "search" not in lead.team_slugs
+    assert client.get(address).status_code == 404
+
+
+def test_a_leads_total_is_that_of_the_own_teams(company: None) -> None:
+    client, lead = Client(), User.objects.get(email="lead@demo.example")
+    client.force_login(lead)
+
+    table = client.get("/costs/?period=last-month").context["table"]
+
+    assert table.total.cost == total(visible_teams=lead.team_slugs)
+    assert {line.value for line in table.lines} <= lead.team_slugs
+
+
+def test_an_engineer_is_not_offered_contracted_cost(company: None) -> None:
+    client = Client()
+    client.force_login(User.objects.get(email="engineer@demo.example"))
+
+    assert client.get("/costs/?cost=contracted").status_code == 400
+    assert client.get("/costs/?cost=list").status_code == 200
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_a_stranger_is_sent_to_sign_in(company: None, address: str) -> None:
+    answer = Client().get(address)
+
+    assert answer.status_code == 302
+    assert answer["Location"].startswith("/accounts/login/?next=")
