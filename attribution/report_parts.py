@@ -67,13 +67,15 @@ def filters_on(place: Place, query: CostQuery, statement: Statement) -> list[str
 
 UNPRICED = "CASE WHEN hot_rate.slot_id IS NULL THEN calls ELSE 0 END"
 _HOT_VALUES = ", ".join(f"({meter.value}, {meter.label})" for meter in HOT_METERS)
+_SLOT_SUMS = ", ".join(f"sum({meter.label}) AS {meter.label}" for meter in HOT_METERS)
 UNPRICED_QUANTITIES = f"""
     SELECT jsonb_object_agg(meter_id, quantity::text)
     FROM (
         SELECT meter_id, sum(quantity) AS quantity
         FROM (
             SELECT slot_id, v.meter_id, v.quantity
-            FROM spent, LATERAL (VALUES {_HOT_VALUES}) v(meter_id, quantity)
+            FROM (SELECT slot_id, {_SLOT_SUMS} FROM spent GROUP BY slot_id) slot_spent,
+                 LATERAL (VALUES {_HOT_VALUES}) v(meter_id, quantity)
             UNION ALL
             SELECT slot_id, meter_id, quantity FROM unit_spent
         ) metered

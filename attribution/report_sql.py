@@ -8,6 +8,7 @@ of usage meet neither a text nor a price, and group rows and totals come from th
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -26,6 +27,7 @@ from attribution.report_parts import (
     model_tiers,
     pivot,
 )
+from finops.core.periods import bucket_minutes
 
 
 class CostSql:
@@ -53,11 +55,12 @@ class CostSql:
         """Costs, counts and tokens; with the total what is unattributed and unpriced."""
         s = Statement()
         measures = [name for name in self.query.measures if name in ADDITIVE]
-        columns = [columns_of(name) for name in measures]
-        hot = "".join(f", {pair[0]} AS m{i}" for i, pair in enumerate(columns))
-        sparse = "".join(f", {pair[1]}" for pair in columns)
-        sums = "".join(f", sum(m{i}) AS m{i}" for i in range(len(columns)))
-        named = "".join(f", m{i} AS {name}" for i, name in enumerate(measures))
+        # Effective cost is always there, for the coverage.
+        columns = {name: columns_of(name) for name in measures if name != "effective_cost"}
+        hot = "".join(f", {pair[0]} AS m_{name}" for name, pair in columns.items())
+        sparse = "".join(f", {pair[1]}" for pair in columns.values())
+        sums = "".join(f", sum(m_{name}) AS m_{name}" for name in columns)
+        named = "".join(f", m_{name} AS {name}" for name in measures)
         sql = f"""
 WITH {self._owners(s)}{self._slots(s)},
 spent AS MATERIALIZED (
@@ -88,7 +91,7 @@ hot_rate AS MATERIALIZED (
 ),
 line AS (
     SELECT g, slot_id, b, c, calls, {UNPRICED} AS unpriced_calls,
-           {hot_cost("effective_cost")} AS effective{hot}
+           {hot_cost("effective_cost")} AS m_effective_cost{hot}
     FROM spent LEFT JOIN hot_rate USING (slot_id)
     UNION ALL
     SELECT g, slot_id, b, c, 0, 0, quantity * effective_price{sparse}
@@ -98,7 +101,8 @@ answer AS (
     SELECT {self._level()} AS level, {self._listed()}{self._b()} AS b,
            sum(calls) AS all_calls, sum(unpriced_calls) AS unpriced_calls,
            sum(calls) FILTER (WHERE unattributed) AS unattributed_calls,
-           sum(effective) FILTER (WHERE unattributed) AS unattributed_cost{sums}
+           sum(m_effective_cost) AS m_effective_cost,
+           sum(m_effective_cost) FILTER (WHERE unattributed) AS unattributed_cost{sums}
     FROM line JOIN owner_key USING (g) {self._join_slots("line")}
     GROUP BY GROUPING SETS ({self._sets()})
 )
@@ -258,9 +262,9 @@ slot AS MATERIALIZED (
         names = ", ".join(("dimension_set_id", "slot_id", *plain, *summed))
         if self.query.granularity == Granularity.HOUR:
             start, end = (s.bind(instant) for instant in period.instants(self.zone))
-            day = f"(bucket AT TIME ZONE {s.bind(self.zone.key)})::date AS day"
             return (
-                f"(SELECT {day}, bucket, {names} FROM {kind}_hour WHERE bucket >= {start} AND bucket < {end})"
+                f"(SELECT day, bucket, {names} FROM {kind}_hour JOIN ({self._calendar(start, end, s)}) local"
+                f" USING (bucket) WHERE bucket >= {start} AND bucket < {end})"
             )
         days = f"day >= {s.bind(period.first)} AND day < {s.bind(period.end)}"
         if not self.query.by_customer:
@@ -274,6 +278,14 @@ slot AS MATERIALIZED (
         return (
             f"({named} UNION ALL SELECT day, 0, {names} FROM {kind}_day WHERE {days}"
             f" UNION ALL SELECT day, 0, {minus} FROM {table} WHERE {days})"
+        )
+
+    def _calendar(self, start: str, end: str, s: Statement) -> str:
+        """Each bucket and its reporting day: looked up, for a zone's rules are slow to ask a row."""
+        width = s.bind(timedelta(minutes=bucket_minutes(self.zone)))
+        return (
+            f"SELECT bucket, (bucket AT TIME ZONE {s.bind(self.zone.key)})::date AS day"
+            f" FROM generate_series({start}::timestamptz, {end}::timestamptz, {width}::interval) bucket"
         )
 
     def _named_customers_only(self) -> bool:
@@ -302,7 +314,9 @@ slot AS MATERIALIZED (
             case Granularity.DAY:
                 return "u.day"
             case Granularity.HOUR:
-                # Hours are counted from the local midnight, also where the offset is not a whole hour.
+                if bucket_minutes(self.zone) == 60:
+                    return "u.bucket"
+                # Hours are counted from the local midnight where the offset is not a whole hour.
                 return f"date_bin('1 hour', u.bucket, u.day::timestamp AT TIME ZONE '{self.zone.key}')"
 
     def _b(self) -> str:

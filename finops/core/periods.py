@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
 _WHOLE_HOUR, _QUARTER = 60, 15
@@ -58,6 +59,7 @@ def local_day(instant: datetime, zone: ZoneInfo) -> date:
     return instant.astimezone(zone).date()
 
 
+@cache
 def bucket_minutes(zone: ZoneInfo) -> int:
     """Width of a rollup bucket so that no bucket straddles a local midnight.
 
