@@ -34,31 +34,31 @@ def main() -> int:
 
 
 def _rows(scale: Scale, groups: list[str], port: int) -> Iterator[Row]:
-    traffic_groups = [group for group in GROUPS[:-1] if group in groups]
-    if traffic_groups:
-        with instance.running(port) as server:
-            yield from _on_demo_data(server, scale, traffic_groups)
-    if "queries" in groups:
-        # On an instance of its own: the books hold exactly the events of the questions.
-        with instance.running(port + 1) as server:
-            server.load_in_bulk(scale.query_events)
-            yield from queries.measure(server, scale)
-            yield from storage.measure(server)
+    # Queries on an instance of their own: its books hold exactly the events of the questions.
+    apart = [["queries"]] if "queries" in groups else []
+    together = [group for group in groups if group != "queries"]
+    each = [together, *apart] if together else apart
+    for number, some in enumerate([groups] if scale.name == "smoke" else each):
+        with instance.running(port + number) as server:
+            yield from _on(server, scale, some)
 
 
-def _on_demo_data(server: Server, scale: Scale, groups: list[str]) -> Iterator[Row]:
+def _on(server: Server, scale: Scale, groups: list[str]) -> Iterator[Row]:
     if "pages" in groups:
         server.command("demo", "--events", str(scale.demo_events))
         yield from pages.measure(server, scale)
     if "rating" in groups:
         yield from rating.measure(server, scale)
     if "ingest" in groups:
-        server.create_reference_table()
         yield from ingest.measure(server, scale)
     if "singles" in groups:
         yield from singles.measure(server, scale)
     if "freshness" in groups:
         yield from freshness.measure(server, scale)
+    if "queries" in groups:
+        server.load_in_bulk(scale.query_events)
+        yield from queries.measure(server, scale)
+        yield from storage.measure(server)
 
 
 def _arguments() -> argparse.Namespace:

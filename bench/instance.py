@@ -81,10 +81,6 @@ class Server:
         with self.connect() as connection:
             wait_until_folded(connection)
 
-    def create_reference_table(self) -> None:
-        """The table of the plain Django way."""
-        self.probe("tables")
-
     def processes(self, words: str) -> list[int]:
         """The ids of its processes whose command line holds ``words``."""
         return sorted(pid for pid in _descendants(self.process.pid) if words in _command_line(pid))
@@ -121,8 +117,8 @@ def running(port: int, *, web_processes: int = 2) -> Iterator[Server]:
     try:
         _wait_until_ready(process, root / "up.log")
         server = Server(instance, port, process)
-        server.ingest_key = server.command("api_key", "bench", "--scope", "ingest")
-        server.read_key = server.command("api_key", "bench-read", "--scope", "read")
+        keys = server.probe("setup")
+        server.ingest_key, server.read_key = keys["ingest"], keys["read"]
         yield server
     finally:
         process.terminate()
