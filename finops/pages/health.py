@@ -2,73 +2,174 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Max, Q
-from django.http import HttpResponse
+from django.conf import settings
+from django.db.models import Count, Max, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
 from attribution import partitions
-from attribution.ingest.health import ingest_health
+from attribution.ingest.health import IngestHealth, SourceCoverage, ingest_health
 from attribution.models import DimensionOverflow, IngestBatch, Quarantined, QuarantineReason, Verification
-from finops.accounts.permissions import principal_of_person
+from attribution.punctuality import Rhythm, rhythms
+from attribution.reports import CostQuery, Coverage, costs
+from finops.accounts.permissions import Capability, Principal, principal_of_person
 from finops.accounts.screens import PersonRequest, for_people
+from finops.core.periods import Period, local_day
+from finops.pages.engines import engines
+from finops.pages.jobs import Job, jobs
+from finops.ui import formats
+from finops.ui.screens import sign_in
 from pricing.models import BookVersion, VersionStatus
 
-# Later than this a source is told as silent; a day covers weekends of batch jobs badly, so it is a hint.
-SILENT_HOURS = 26
 LATE_SECONDS = 60
+MOST_RECORDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One source; ``coverage`` is None where it sent nothing within the days of the coverage."""
+
+    name: str
+    coverage: SourceCoverage | None
+    rhythm: Rhythm | None
+    is_late: bool
+
+    @property
+    def last_hour(self) -> datetime | None:
+        if self.rhythm is not None:
+            return self.rhythm.last_bucket
+        return self.coverage.last_bucket if self.coverage else None
 
 
 @require_safe
-@for_people()
-def health(request: PersonRequest) -> HttpResponse:
-    """Watermark, lag, rates, coverage by source, quarantine, jobs and the last verification."""
+def health(request: HttpRequest) -> HttpResponse:
+    """Watermark, lag, rates, coverage by source, quarantine, jobs and the last verification.
+
+    An open page asks again for its ``_health`` part. At most 20 queries.
+    """
+    if not request.user.is_authenticated and request.headers.get("HX-Request") == "true":
+        return sign_in(request)
+    return _health(request)
+
+
+@for_people(Capability.VIEW_COSTS)
+def _health(request: PersonRequest) -> HttpResponse:
     principal = principal_of_person(request.user)
-    ingest = ingest_health(principal.visible_teams)
     now = timezone.now()
+    ingest = ingest_health(principal.visible_teams)
+    sources = _sources(ingest, principal, now)
+    verification = Verification.objects.exclude(finished_at=None).first()
+    sees_all = principal.visible_teams is None
+    work = jobs(now) if sees_all else []
+    is_late = ingest.lag_seconds > LATE_SECONDS
     context = {
+        "now": now,
+        "answer": _answer(ingest.watermark, now, sources, work, verification if sees_all else None),
+        "is_late": is_late,
+        "is_well": not is_late and not _complaints(sources, work, verification if sees_all else None),
         "ingest": ingest,
-        "is_late": ingest.lag_seconds > LATE_SECONDS,
-        "sources": [
-            {
-                "source": source,
-                "silent": (now - source.last_bucket).total_seconds() > SILENT_HOURS * 3600,
-            }
-            for source in ingest.sources
-        ],
-        "sees_all": principal.visible_teams is None,
+        "sources": sources,
+        "month": _month(now, principal),
+        "quarantine": _quarantine(principal),
+        "quarantined": _open_records(principal).order_by("-received_at")[:MOST_RECORDS],
+        "verification": verification,
+        "jobs": work,
+        "sees_all": sees_all,
     }
-    if principal.visible_teams is None:
-        context |= _books()
-    return render(request, "pages/health.html", context)
+    if sees_all:
+        context |= _books(now)
+    is_fragment = request.headers.get("HX-Request") == "true"
+    response = render(request, f"pages/{'_' if is_fragment else ''}health.html", context)
+    patch_vary_headers(response, ["HX-Request"])
+    return response
 
 
-def _books() -> Mapping[str, Any]:  # Any: a template context
-    """What concerns everybody's figures at once. Six queries."""
-    raw = partitions.raw_days()
-    batches = IngestBatch.objects.aggregate(received=Max("received_at"), folded=Max("folded_at"))
-    counts = Quarantined.objects.filter(resolved_at=None).aggregate(
+def _answer(
+    watermark: datetime,
+    now: datetime,
+    sources: Sequence[Source],
+    work: Sequence[Job],
+    verification: Verification | None,
+) -> str:
+    """The first line: to when everything is counted, and what is not as it should be."""
+    zone = settings.REPORTING_TIME_ZONE
+    local = watermark.astimezone(zone)
+    today = local_day(now, zone)
+    until = f"{local:%H:%M %Z}" if local.date() == today else formats.moment(watermark, zone)
+    complaints = _complaints(sources, work, verification)
+    if not complaints:
+        complaints = ["every source on time" if sources else "no source has sent anything lately"]
+    return f"Everything counted to {until}; {formats.sentence_list(complaints)}"
+
+
+def _complaints(
+    sources: Sequence[Source], work: Sequence[Job], verification: Verification | None
+) -> list[str]:
+    found = []
+    if late := sum(1 for source in sources if source.is_late):
+        found.append(f"{late} source{'' if late == 1 else 's'} late")
+    if amiss := sum(1 for job in work if job.level == "bad"):
+        found.append(f"{amiss} job{'' if amiss == 1 else 's'} late or failed")
+    if verification is not None and not verification.passed:
+        found.append("the last verification found what does not hold")
+    return found
+
+
+def _sources(ingest: IngestHealth, principal: Principal, now: datetime) -> list[Source]:
+    """Most calls first; then those who only sent before, for people who see everything."""
+    known = rhythms()
+    covered = {one.source: one for one in ingest.sources}
+    names = [*covered, *(name for name in known if name not in covered and principal.visible_teams is None)]
+    return [
+        Source(name, covered.get(name), rhythm, rhythm is not None and rhythm.is_late(now))
+        for name in names
+        for rhythm in (known.get(name),)
+    ]
+
+
+def _month(now: datetime, principal: Principal) -> Coverage:
+    """What of this month's calls has no price or no owner."""
+    today = local_day(now, settings.REPORTING_TIME_ZONE)
+    period = Period(today.replace(day=1), today + timedelta(days=1))
+    query = CostQuery(
+        period=period, measures=("effective_cost", "calls"), visible_teams=principal.visible_teams
+    )
+    return costs(query).coverage
+
+
+def _open_records(principal: Principal) -> QuerySet[Quarantined]:
+    records = Quarantined.objects.filter(resolved_at=None)
+    if principal.visible_teams is not None:
+        records = records.filter(payload__team__in=sorted(principal.visible_teams))
+    return records
+
+
+def _quarantine(principal: Principal) -> list[tuple[str, int]]:
+    counts = _open_records(principal).aggregate(
         **{reason.value: Count("id", filter=Q(reason=reason)) for reason in QuarantineReason}
     )
+    return [(str(reason.label), counts[reason.value]) for reason in QuarantineReason]
+
+
+def _books(now: datetime) -> Mapping[str, Any]:  # Any: a template context
+    """What concerns everybody's figures at once."""
+    raw, today = partitions.raw_days(), now.date()
     return {
-        "last_received": batches["received"],
-        "jobs": [
-            ("Counting calls into the books", batches["folded"], "every second"),
-            ("Verifying the books", _last_verification(), "every night"),
-        ],
+        "last_received": IngestBatch.objects.aggregate(last=Max("received_at"))["last"],
         "raw_first": raw[0] if raw else None,
-        "raw_last": raw[-1] if raw else None,
-        "quarantine": [(reason.label, counts[reason.value]) for reason in QuarantineReason],
-        "quarantined": Quarantined.objects.filter(resolved_at=None).order_by("-received_at")[:20],
-        "verification": Verification.objects.exclude(finished_at=None).first(),
-        "overflows": DimensionOverflow.objects.order_by("-last_seen_at")[:20],
+        "days_ahead": sum(1 for day in raw if day > today),
+        "days_wanted": partitions.DAYS_AHEAD,
+        "kept_from": today - timedelta(days=settings.RAW_RETENTION_DAYS),
+        "kept_days": settings.RAW_RETENTION_DAYS,
+        "overflows": DimensionOverflow.objects.order_by("-last_seen_at")[:MOST_RECORDS],
         "prices": BookVersion.objects.filter(status=VersionStatus.PUBLISHED).last(),
+        "engines": engines(),
     }
-
-
-def _last_verification() -> Any:  # Any: a time, or None
-    return Verification.objects.aggregate(last=Max("finished_at"))["last"]
