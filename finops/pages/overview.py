@@ -10,8 +10,15 @@ from django.conf import settings
 from django.http import HttpResponseBase
 from django.urls import reverse
 
-from attribution import organisation
-from attribution.models import FeatureOwnership, IngestBatch, Team, Verification
+from attribution.models import (
+    Feature,
+    FeatureOwnership,
+    IngestBatch,
+    RegistryState,
+    Team,
+    Tier,
+    Verification,
+)
 from attribution.reports import Coverage
 from attribution.views import asking, lines
 from attribution.views.answering import Answer, ask, headline
@@ -124,7 +131,8 @@ def _books_matters(asked: Asked, coverage: Coverage, currency: Currency) -> list
         if latest is not None and not latest.passed:
             text = "The last verification of the books found something that does not hold."
             found.append(Matter("Books", "bad", text, reverse("health"), Decimal(10**13)))
-        if waiting := organisation.waiting_for_review():
+        new = [model.objects.filter(state=RegistryState.NEW).values("slug") for model in (Feature, Tier)]
+        if waiting := new[0].union(new[1], all=True).count():
             text = f"{waiting} new names of features or tiers wait for a look."
             found.append(Matter("New", "ok", text, reverse("attribution:ownership")))
     return found
