@@ -21,4 +21,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("finops.accounts.urls")),
     path("", include("attribution.urls")),
     path("", include("finops.pages.urls")),
+    path("", include("finops.ui.urls")),
 ]

@@ -36,7 +36,9 @@ def _money(shown: str, amount: Decimal) -> SafeString:
 @register.filter
 def money(amount: Amount, nothing: str = "n/a") -> SafeString | str:
     """In a table. ``nothing`` is the word for None."""
-    return nothing if amount is None else _money(formats.money(Decimal(amount), _currency()), Decimal(amount))
+    if amount is None or amount == "":  # or what a template makes of a missing row
+        return nothing
+    return _money(formats.money(Decimal(amount), _currency()), Decimal(amount))
 
 
 @register.filter
