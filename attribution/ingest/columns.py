@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from attribution.ingest.identity import content_hashes, identities
-from attribution.ingest.native import Arrivals
+from attribution.ingest.post import Post
 from attribution.ingest.schema import Event
-from attribution.ingest.times import DAY_US, microseconds_of
-from attribution.ingest.usage import meter_columns, token_columns
+from attribution.ingest.times import DAY_US
+from attribution.ingest.usage import meter_columns
 from attribution.models.events import CallStatus, ResponseCache
 from finops.core.meters import HOT_METERS, SPARSE_TOKEN_METERS, USAGE_FIELDS, Meter
 
@@ -23,26 +23,10 @@ _RESPONSE_CACHE: dict[str | None, int] = {
     **{cache.label: cache.value for cache in ResponseCache},
 }
 _INPUT_TOKENS = USAGE_FIELDS.index("input_tokens")
+_numbers_of = attrgetter(
+    "duration_ms", "ttft_ms", "retrieval_tokens", "tool_calls", "attempt", "status", "response_cache"
+)
 _DETAIL = ("parent_event_id", "model_requested", "error_type", "reported_cost", "tags")
-
-
-@dataclass(slots=True)
-class Post:
-    """The sound events of one request, under one key, ready to be written, any number of times."""
-
-    api_key: str
-    key_team: str
-    arrivals: Arrivals
-    time_us: np.ndarray
-    identity: np.ndarray  # two big-endian 64-bit halves
-    content: np.ndarray
-
-    @classmethod
-    def of(cls, arrivals: Arrivals, api_key: str, key_team: str) -> Post:
-        """Takes the times out of the events: from here on they are ``time_us``."""
-        events = arrivals.events
-        time_us, identity = microseconds_of(events), identities(events)
-        return cls(api_key, key_team, arrivals, time_us, identity, content_hashes(events))
 
 
 @dataclass(slots=True)
@@ -65,12 +49,12 @@ class Columns:
     @classmethod
     def of(cls, posts: Sequence[Post]) -> Columns:
         """The events of all posts."""
-        events = [event for post in posts for event in post.arrivals.events]
+        events = [event for post in posts for event in post.events]
         time_us = np.concatenate([post.time_us for post in posts])
         identity = np.concatenate([post.identity for post in posts], dtype=">u8")
         order = np.lexsort((identity[:, 1], identity[:, 0], time_us // DAY_US))
         ordered = [events[place] for place in order.tolist()]
-        tokens = token_columns(ordered)
+        tokens = np.concatenate([post.tokens for post in posts])[order]
         return cls(
             place=order,
             time_us=time_us[order],
@@ -88,19 +72,20 @@ class Columns:
 
     def fixed(self) -> dict[str, np.ndarray]:
         """The columns of ``call_event`` that are numbers, except those the database gives."""
-        events = self.events
+        numbers = zip(*map(_numbers_of, self.events), strict=True)
+        duration, ttft, retrieval, tools, attempt, status, cache = numbers
         return {
             "occurred_at": self.time_us,
             "identity": self.identity,
             "content_hash": self.content,
             **{meter.label: self.meters[meter] for meter in HOT_METERS},
-            "duration_ms": np.rint([event.duration_ms for event in events]),
-            "ttft_ms": np.rint([event.ttft_ms for event in events]),
-            "retrieval_tokens": np.array([event.retrieval_tokens for event in events]),
-            "tool_calls": np.array([event.tool_calls for event in events]),
-            "attempt": np.array([event.attempt for event in events]),
-            "status": np.array([_STATUS[event.status] for event in events]),
-            "response_cache": np.array([_RESPONSE_CACHE[event.response_cache] for event in events]),
+            "duration_ms": np.rint(duration),
+            "ttft_ms": np.rint(ttft),
+            "retrieval_tokens": np.array(retrieval),
+            "tool_calls": np.array(tools),
+            "attempt": np.array(attempt),
+            "status": np.array([_STATUS[each] for each in status]),
+            "response_cache": np.array([_RESPONSE_CACHE[each] for each in cache]),
         }
 
     def details(self) -> list[bytes | None]:

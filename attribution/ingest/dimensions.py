@@ -19,12 +19,11 @@ from django.db import connection, transaction
 from django.utils import timezone
 from xxhash import xxh3_128_hexdigest
 
-from attribution.ingest.rules import NAMES
+from attribution.ingest.post import NAMES, Names
 from attribution.models import DimensionSet
 from attribution.ownership import attribute_new_sets
 from attribution.registry import register_names
 
-Names = tuple[str | None, ...]  # in the order of rules.NAMES, as events spell them
 Row = tuple[str, ...]  # in the order of _COLUMNS
 
 # The value that stands for all that a source sent beyond the cap. No event can say it: it is no slug.

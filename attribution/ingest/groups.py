@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 
 from attribution.ingest import writer
-from attribution.ingest.columns import Post
 from attribution.ingest.outcome import Outcome
+from attribution.ingest.post import Post
 from finops.core.errors import Unavailable
 
 # A larger batch gains nothing from company, and would keep the others waiting.
@@ -55,7 +55,7 @@ def _next_group() -> list[_Waiting]:
     with _line:
         taken, events = 0, 0
         for waiting in _waiting:
-            events += len(waiting.post.arrivals.events)
+            events += len(waiting.post.events)
             if taken and events > _LARGEST_GROUP:
                 break
             taken += 1

@@ -12,7 +12,7 @@ from xxhash import xxh3_64_intdigest, xxh3_128_digest
 from attribution.ingest.schema import Event
 
 # Defaults are left out, so that a field added later changes no hash of an event without it.
-encode = msgspec.msgpack.Encoder(decimal_format="string", order="deterministic").encode
+encode = msgspec.msgpack.Encoder(decimal_format="string").encode
 
 
 class _Prefixes(dict[str, str]):
@@ -41,9 +41,13 @@ def identity_of(source: str, event_id: str) -> UUID:
 def content_hashes(events: Sequence[Event]) -> np.ndarray:
     """What each event says, as int64, without when it says that it happened: a retry may re-stamp it.
 
-    Takes the time out of the events; read it before.
+    Takes the time out of the events; read it before. In which order pairs come says nothing either.
     """
     for event in events:
         event.occurred_at = 0
+        if event.tags:
+            event.tags = dict(sorted(event.tags.items()))
+        if event.usage and event.usage.units:
+            event.usage.units = dict(sorted(event.usage.units.items()))
     hashes = [xxh3_64_intdigest(encode(event)) for event in events]
     return np.array(hashes, dtype=np.uint64).view(np.int64)

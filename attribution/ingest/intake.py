@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass
 
 from attribution.ingest import groups, writer
-from attribution.ingest.columns import Post
 from attribution.ingest.native import Arrivals
 from attribution.ingest.outcome import Outcome
+from attribution.ingest.post import Post
 from attribution.ingest.rules import broken_rules
 from attribution.ingest.schema import Event
 from attribution.ingest.usage import settle_usage
@@ -47,27 +47,25 @@ def take_in(arrivals: Arrivals, sender: Sender) -> Outcome:
     A small batch shares its transaction with others that arrive meanwhile. Raises Unavailable when
     nothing could be made durable.
     """
-    _sift(arrivals, sender)
+    for event in arrivals.events:
+        event.source = event.source or sender.source
+    problems = [sender.refuses(event) or settle_usage(event) for event in arrivals.events]
+    if any(problems):
+        arrivals.keep(_rejecting(arrivals, problems))
     post = Post.of(arrivals, sender.api_key, sender.team)
-    if len(arrivals.events) <= groups.LARGEST_SHARED:
+    names, facts = writer.known(sender.api_key, sender.team)
+    problems = broken_rules(post, now_us=time.time_ns() // 1000, known_names=names, known_facts=facts)
+    if any(problems):
+        post.keep(_rejecting(arrivals, problems))
+    post.identify()
+    if len(post.events) <= groups.LARGEST_SHARED:
         return groups.write(post)
     return writer.write([post])[0]
 
 
-def _sift(arrivals: Arrivals, sender: Sender) -> None:
-    """Move events that break a rule from ``events`` to ``rejected``."""
-    for event in arrivals.events:
-        event.source = event.source or sender.source
-    problems = [sender.refuses(event) or settle_usage(event) for event in arrivals.events]
-    _drop(arrivals, problems)
-    names, facts = writer.known(sender.api_key, sender.team)
-    now_us = time.time_ns() // 1000
-    _drop(arrivals, broken_rules(arrivals.events, now_us=now_us, known_names=names, known_facts=facts))
-
-
-def _drop(arrivals: Arrivals, problems: list[FieldProblem | None]) -> None:
-    if any(problems):
-        for place, problem in enumerate(problems):
-            if problem:
-                arrivals.reject(place, problem)
-        arrivals.keep([problem is None for problem in problems])
+def _rejecting(arrivals: Arrivals, problems: list[FieldProblem | None]) -> list[bool]:
+    """Note every event that has a problem; which have none."""
+    for place, problem in enumerate(problems):
+        if problem:
+            arrivals.reject(place, problem)
+    return [problem is None for problem in problems]

@@ -7,15 +7,15 @@ by operations on columns and by names that were seen before; it never takes a ba
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from decimal import Decimal
 from itertools import chain
-from math import isnan
 from operator import attrgetter
 
+from attribution.ingest.post import NAMES, Names, Post, RawFacts
 from attribution.ingest.schema import MOST_TOKENS, Event, Usage
-from attribution.ingest.times import microseconds, microseconds_of
-from attribution.ingest.usage import meter_columns, token_columns
+from attribution.ingest.times import microseconds
+from attribution.ingest.usage import meter_columns
 from finops.core.errors import FieldProblem
 from finops.core.meters import USAGE_FIELDS, excess, split
 
@@ -29,18 +29,6 @@ MOST_COST_PLACES = 18
 
 # A slug names something that people group by: letters and digits of any script, and - _ . : / @ + #.
 SLUG = re.compile(r"[\w.:/@+#-]+")
-NAMES = (
-    "source",
-    "team",
-    "feature",
-    "tier",
-    "environment",
-    "workflow",
-    "step",
-    "prompt_version",
-    "release",
-    "operation",
-)
 _SLUGS = (*NAMES[1:], "customer", "service_tier", "host", "region")
 _PRINTABLE = (
     "event_id",
@@ -55,10 +43,6 @@ _PRINTABLE = (
     "parent_event_id",
     "error_type",
 )
-names_of = attrgetter(*NAMES)
-facts_of = attrgetter(
-    "provider", "model", "host", "region", "service_tier", "processing", "speed", "response_cache"
-)
 _texts_of = attrgetter(
     "event_id",
     "model_requested",
@@ -72,51 +56,36 @@ _texts_of = attrgetter(
 
 
 def broken_rules(
-    events: Sequence[Event],
-    *,
-    now_us: int,
-    known_names: Collection[tuple[str | None, ...]],
-    known_facts: Collection[tuple[str | None, ...]],
+    post: Post, *, now_us: int, known_names: Collection[Names], known_facts: Collection[RawFacts]
 ) -> list[FieldProblem | None]:
-    """For each event the first rule it breaks, or None. Their usage is read already.
+    """For each event the first rule it breaks, or None.
 
     ``known_*`` are combinations that earlier sound events had: their texts need no second look.
     """
-    if events and _columns_are_sound(events, now_us):
-        return [
-            None
-            if names_of(event) in known_names and facts_of(event) in known_facts and not _is_rare(event)
-            else broken_rule(event, now_us=now_us)
-            for event in events
-        ]
-    return [broken_rule(event, now_us=now_us) for event in events]
+    if not post.events or not _columns_are_sound(post, now_us):
+        return [broken_rule(event, now_us=now_us) for event in post.events]
+    return [
+        None
+        if names in known_names
+        and facts in known_facts
+        # What only ``broken_rule`` looks at.
+        and not (event.tags or event.reported_cost or (event.usage and event.usage.units))
+        else broken_rule(event, now_us=now_us)
+        for event, names, facts in zip(post.events, post.names, post.facts, strict=True)
+    ]
 
 
-def _columns_are_sound(events: Sequence[Event], now_us: int) -> bool:
+def _columns_are_sound(post: Post, now_us: int) -> bool:
     """Whether the times, tokens and free texts of all these events keep to the rules."""
-    times_us = microseconds_of(events)
-    tokens = token_columns(events)
-    texts = "".join(filter(None, chain.from_iterable(map(_texts_of, events))))
-    customers = "".join(event.customer for event in events if event.customer)
+    texts = "".join(filter(None, chain.from_iterable(map(_texts_of, post.events))))
+    customers = "".join([event.customer for event in post.events if event.customer])
     return bool(
-        times_us.min() >= EARLIEST_US
-        and times_us.max() <= now_us + MOST_AHEAD_US
-        and tokens.max(axis=1).min() >= 0
-        and min(column.min() for column in meter_columns(tokens).values()) >= 0
+        post.time_us.min() >= EARLIEST_US
+        and post.time_us.max() <= now_us + MOST_AHEAD_US
+        and post.tokens.max(axis=1).min() >= 0
+        and min(column.min() for column in meter_columns(post.tokens).values()) >= 0
         and texts.isprintable()
         and (not customers or SLUG.fullmatch(customers))
-    )
-
-
-def _is_rare(event: Event) -> bool:
-    """Whether it has something that only ``broken_rule`` looks at."""
-    usage = event.usage
-    return bool(
-        event.tags
-        or event.reported_cost
-        or (usage and usage.units)
-        or isnan(event.duration_ms)
-        or isnan(event.ttft_ms)
     )
 
 
@@ -174,7 +143,7 @@ def _broken_quantity(quantity: Decimal) -> tuple[str, str] | None:
 
 
 def _broken_rarity(event: Event) -> FieldProblem | None:
-    """What few events have: units, tags, a reported cost, a duration that is no number."""
+    """What few events have: units, tags, a reported cost."""
     if event.usage and event.usage.units:
         for name, quantity in event.usage.units.items():
             if problem := _broken_quantity(quantity):
@@ -185,12 +154,6 @@ def _broken_rarity(event: Event) -> FieldProblem | None:
                 return FieldProblem(f"tags.{key}", "not_printable", "Control characters are not allowed.")
     if event.reported_cost and (problem := _broken_amount(event.reported_cost.amount)):
         return FieldProblem("reported_cost.amount", *problem)
-    if isnan(event.duration_ms + event.ttft_ms):
-        return FieldProblem(
-            "duration_ms" if isnan(event.duration_ms) else "ttft_ms",
-            "not_finite",
-            "Expected a finite number.",
-        )
     return None
 
 

@@ -52,7 +52,7 @@ def token_columns(events: Sequence[Event]) -> np.ndarray:
     usages = [event.usage for event in events]
     values = chain.from_iterable([_tokens_of(usage) if usage else _NOTHING for usage in usages])
     count = len(usages) * len(USAGE_FIELDS)
-    return np.fromiter(values, dtype=np.int64, count=count).reshape(len(usages), -1)
+    return np.fromiter(values, dtype=np.int64, count=count).reshape(-1, len(USAGE_FIELDS))
 
 
 def meter_columns(tokens: np.ndarray) -> dict[Meter, np.ndarray]:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import IntEnum
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import psycopg
@@ -22,18 +22,17 @@ from django.utils import timezone
 from psycopg.errors import CheckViolation, DeadlockDetected, SerializationFailure, UniqueViolation
 
 from attribution.ingest import copying, quarantine
-from attribution.ingest.columns import Columns, Post
+from attribution.ingest.columns import Columns
 from attribution.ingest.copying import UuidArray, UuidArrayDumper
-from attribution.ingest.dimensions import CustomerBook, DimensionBook, Names
+from attribution.ingest.dimensions import CustomerBook, DimensionBook
 from attribution.ingest.outcome import Outcome
-from attribution.ingest.rules import facts_of, names_of
+from attribution.ingest.post import Names, Post, RawFacts
 from attribution.ingest.times import EPOCH, instant
 from attribution.models import IngestBatch
 from finops.core.errors import Unavailable
 from finops.core.meters import Meter
 from pricing.slots import SlotBook
 
-RawFacts = tuple[str | None, ...]  # as events spell them
 Facts = tuple[object, ...]  # as the price book reads them
 
 _MOST_RACES = 5
@@ -89,7 +88,7 @@ def write(posts: Sequence[Post]) -> list[Outcome]:
     retry will find duplicates.
     """
     try:
-        if not any(post.arrivals.events for post in posts):
+        if not any(post.events for post in posts):
             _note_nothing(posts)
             return [Outcome(post.arrivals, 0, 0, []) for post in posts]
         batch = _prepare(posts)
@@ -108,12 +107,11 @@ def _prepare(posts: Sequence[Post]) -> _Batch:
     events = columns.events
     fixed, units = columns.fixed(), columns.units()
     with _looking_up:
-        sets = [
-            dimensions.resolve(list(map(names_of, post.arrivals.events)), post.api_key, post.key_team)
-            for post in posts
-        ]
+        sets = [dimensions.resolve(post.names, post.api_key, post.key_team) for post in posts]
         fixed["dimension_set_id"] = np.concatenate(sets)[columns.place]
-        fixed["slot_id"] = slots.resolve(_facts_of(columns), columns.time_us, columns.prompt_tokens)
+        facts = _facts_of(posts)
+        facts = [facts[place] for place in columns.place.tolist()]
+        fixed["slot_id"] = slots.resolve(facts, columns.time_us, columns.prompt_tokens)
         fixed["customer_id"] = customers.resolve([event.customer for event in events])
         named = slots.unit_meter_ids({name for _, name, _ in units if not isinstance(name, Meter)})
     return _Batch(
@@ -126,14 +124,18 @@ def _prepare(posts: Sequence[Post]) -> _Batch:
     )
 
 
-def _facts_of(columns: Columns) -> list[Facts]:
-    found = list(map(facts_of, columns.events))
-    if len(_facts) > _MOST_FACTS:
-        _facts.clear()
-    for raw in set(found) - _facts.keys():
-        *texts, response_cache = raw
-        _facts[raw] = (*(text or "" for text in texts), response_cache == "hit")
-    return list(map(_facts.__getitem__, found))
+def _facts_of(posts: Sequence[Post]) -> list[Facts]:
+    """The price facts of each event, in order of arrival."""
+    raw = [facts for post in posts for facts in post.facts]
+    found = list(map(_facts.get, raw))
+    if None in found:
+        if len(_facts) > _MOST_FACTS:
+            _facts.clear()
+        for unknown in set(raw) - _facts.keys():
+            *texts, response_cache = unknown
+            _facts[unknown] = (*(text or "" for text in texts), response_cache == "hit")
+        found = list(map(_facts.get, raw))
+    return cast("list[Facts]", found)
 
 
 def _leaders(columns: Columns) -> np.ndarray:
@@ -312,7 +314,7 @@ def _outcomes(posts: Sequence[Post], batch: _Batch, fates: np.ndarray) -> list[O
     by_arrival[batch.columns.place] = fates
     outcomes, start = [], 0
     for post in posts:
-        own = by_arrival[start : start + len(post.arrivals.events)]
+        own = by_arrival[start : start + len(post.events)]
         start += len(own)
         outcomes.append(
             Outcome(

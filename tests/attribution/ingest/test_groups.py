@@ -10,10 +10,10 @@ import pytest
 from django.db import OperationalError, connections
 
 from attribution.ingest import groups, writer
-from attribution.ingest.columns import Post
 from attribution.ingest.intake import Sender, take_in
 from attribution.ingest.native import from_records
 from attribution.ingest.outcome import Outcome
+from attribution.ingest.post import Post
 from finops.core.errors import Unavailable
 from tests.attribution.ingest.conftest import event, rows
 
@@ -70,7 +70,7 @@ def test_one_post_that_cannot_be_written_fails_alone(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(writer, "write", fragile)
     waiting = [
-        groups._Waiting(Post.of(from_records([event(name, source="app")]), "", ""))
+        groups._Waiting(Post.of(from_records([event(name, source="app")]), "", "").identify())
         for name in ("a", "bad", "b")
     ]
 

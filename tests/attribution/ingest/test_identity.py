@@ -140,6 +140,13 @@ def test_the_same_usage_read_from_the_provider_is_the_same_content(send: Send) -
     assert send(event(usage=anthropic, usage_semantics="anthropic")).counts == (0, 1, 0, 0)
 
 
+def test_the_order_of_pairs_says_nothing(send: Send) -> None:
+    send(event(tags={"a": "1", "b": "2"}, usage={"units": {"pages": 1, "calls": 2}}))
+
+    again = event(tags={"b": "2", "a": "1"}, usage={"units": {"calls": 2, "pages": 1}})
+    assert send(again).counts == (0, 1, 0, 0)
+
+
 def test_source_and_id_never_run_into_another_pair() -> None:
     pairs = [("a", "1:b"), ("a:1", "b"), ("a:", "1b"), ("1:a", "b"), ("a", "b")]
     events = [
