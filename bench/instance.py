@@ -85,9 +85,14 @@ class Server:
         """The ids of its processes whose command line holds ``words``."""
         return sorted(pid for pid in _descendants(self.process.pid) if words in _command_line(pid))
 
-    def cpu_seconds(self, words: str = "") -> float:
-        """Processor time used so far by its processes whose command line holds ``words``."""
-        return cpu_seconds(self.processes(words))
+    def clock(self) -> dict[int, float]:
+        """Processor time used so far by each of its processes, in seconds."""
+        return {pid: cpu_seconds(pid) for pid in self.processes("")}
+
+    def used_since(self, clock: dict[int, float]) -> float:
+        """Seconds used since then by the processes that live now; a tick at least."""
+        used = sum(seconds - clock.get(pid, 0.0) for pid, seconds in self.clock().items())
+        return max(used, 1 / os.sysconf("SC_CLK_TCK"))
 
     @contextmanager
     def without_beat(self) -> Iterator[None]:
@@ -159,14 +164,12 @@ def resident_megabytes(pids: list[int]) -> list[float]:
     return [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * page / 2**20 for pid in pids]
 
 
-def cpu_seconds(pids: list[int]) -> float:
-    """Processor time that these processes have used so far."""
-    ticks = 0
-    for pid in pids:
-        with suppress(OSError):
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process has used so far; 0 when it has ended."""
+    with suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 def _wait_until_ready(process: subprocess.Popen[str], log: Path) -> None:

@@ -38,18 +38,18 @@ def measure(server: Server, scale: Scale) -> Iterator[Row]:
         _send(server, scale.ingest_events // 10, "warm")
         wait_until_folded(connection)
         for number in range(scale.rounds):
-            before = server.cpu_seconds()
+            clock = server.clock()
             rates.copied.append(_copy(connection, scale.ingest_events, number))
-            rates.copied_cpu.append(_cpu(server, before, scale))
+            rates.copied_cpu.append(_cpu(server, clock, scale))
             with server.without_beat():
-                before = server.cpu_seconds()
+                clock = server.clock()
                 sent = _send(server, scale.ingest_events, f"d{number}")
-                rates.durable_cpu.append(_cpu(server, before, scale))
+                rates.durable_cpu.append(_cpu(server, clock, scale))
             rates.durable.append(scale.ingest_events / sent.seconds)
             wait_until_folded(connection)
-            before = server.cpu_seconds()
+            clock = server.clock()
             rates.folded.append(_folded_rate(server, connection, scale.ingest_events, f"f{number}"))
-            rates.folded_cpu.append(_cpu(server, before, scale))
+            rates.folded_cpu.append(_cpu(server, clock, scale))
             rates.plain.append(_plain(server, scale.drf_events, number))
             rates.megabytes.append(max(resident_megabytes(server.processes("gunicorn"))))
         _check_sums(connection)
@@ -85,8 +85,8 @@ def _rows(rates: _Rates) -> Iterator[Row]:
     )  # fmt: skip
 
 
-def _cpu(server: Server, before: float, scale: Scale) -> float:
-    return (server.cpu_seconds() - before) / scale.ingest_events * 1e6
+def _cpu(server: Server, clock: dict[int, float], scale: Scale) -> float:
+    return server.used_since(clock) / scale.ingest_events * 1e6
 
 
 def _send(server: Server, count: int, prefix: str) -> client.Outcome:
