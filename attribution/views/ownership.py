@@ -39,7 +39,7 @@ TABS = {
 @require_safe
 @for_people(Capability.VIEW_COSTS)
 def ownership(request: PersonRequest, tab: str) -> HttpResponse:
-    """Who owns what today? At most nine queries, however many names there are."""
+    """Who owns what today? At most ten queries, however many names there are."""
     principal = principal_of_person(request.user)
     waiting = _waiting()
     lists = [_listed(request, principal, kind) for kind in TABS[tab][2]]

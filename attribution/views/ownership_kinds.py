@@ -45,6 +45,11 @@ class Kind:
     confirm: Callable[..., Any] | None = None
 
     @property
+    def is_reviewed(self) -> bool:
+        """Whether events bring in names of this kind."""
+        return self.confirm is not None
+
+    @property
     def audit_kind(self) -> str:
         """What the audit log calls it."""
         return str(self.model._meta.verbose_name)
@@ -81,7 +86,7 @@ KINDS: Mapping[str, Kind] = {
             create=registry.create_feature,
             rename=partial(registry.rename, Feature),
             placing=Placing("Owner", "team", Team, "ownerships__team", ownership.own_feature, "is owned by"),
-            confirm=partial(registry.confirm, Tier),
+            confirm=partial(registry.confirm, Feature),
         ),
         Kind(
             slug="tier",
