@@ -74,11 +74,28 @@ def _clean(schema: dict[str, Any]) -> dict[str, Any]:
     """-1 stands for "not given" inside only; unknown names of an event are ignored, not refused."""
     properties = {
         name: {key: value for key, value in part.items() if key != "default" or value != -1}
-        for name, part in schema.get("properties", {}).items()
+        for name, part in _supported(schema.get("properties", {})).items()
     }
     cleaned = {**schema, "properties": properties}
+    if not cleaned.get("required"):
+        cleaned.pop("required", None)
     if schema.get("title") == "Event":
         del cleaned["additionalProperties"]
         names = ", ".join(f"`{name}`" for name in sorted(CONTENT_FIELDS))
         cleaned["description"] = f"One call. Dropped and counted, never stored: {names}."
     return cleaned
+
+
+def _supported(schema: Any) -> Any:
+    """Without what OpenAPI 3.0 has no word for: the pattern of names (``propertyNames``), null types."""
+    # Any: JSON.
+    if isinstance(schema, list):
+        return [_supported(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: _supported(part) for key, part in schema.items() if key != "propertyNames"}
+    branches = kept.get("anyOf")
+    if branches and {"type": "null"} in branches:
+        kept["anyOf"] = [branch for branch in branches if branch != {"type": "null"}]
+        kept["nullable"] = True
+    return kept
