@@ -23,8 +23,19 @@ _RESPONSE_CACHE: dict[str | None, int] = {
     **{cache.label: cache.value for cache in ResponseCache},
 }
 _INPUT_TOKENS = USAGE_FIELDS.index("input_tokens")
-_numbers_of = attrgetter(
-    "duration_ms", "ttft_ms", "retrieval_tokens", "tool_calls", "attempt", "status", "response_cache"
+_NUMBERS = tuple(
+    map(
+        attrgetter,
+        (
+            "duration_ms",
+            "ttft_ms",
+            "retrieval_tokens",
+            "tool_calls",
+            "attempt",
+            "status",
+            "response_cache",
+        ),
+    )
 )
 _DETAIL = ("parent_event_id", "model_requested", "error_type", "reported_cost", "tags")
 
@@ -72,8 +83,9 @@ class Columns:
 
     def fixed(self) -> dict[str, np.ndarray]:
         """The columns of ``call_event`` that are numbers, except those the database gives."""
-        numbers = zip(*map(_numbers_of, self.events), strict=True)
-        duration, ttft, retrieval, tools, attempt, status, cache = numbers
+        duration, ttft, retrieval, tools, attempt, status, cache = (
+            list(map(number_of, self.events)) for number_of in _NUMBERS
+        )
         return {
             "occurred_at": self.time_us,
             "identity": self.identity,

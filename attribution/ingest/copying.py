@@ -47,7 +47,7 @@ FIXED: tuple[tuple[str, str, int], ...] = (
     ("response_cache", ">i2", 2),
 )
 TEXTS = ("event_id", "task_id", "session_id", "end_user", "trace_id")
-_texts_of = attrgetter(*TEXTS)
+_TEXTS_OF = tuple(map(attrgetter, TEXTS))
 COLUMNS = (*(name for name, _, _ in FIXED), *TEXTS, "detail")
 
 _RECORD = np.dtype(
@@ -77,7 +77,7 @@ def records(columns: Mapping[str, np.ndarray]) -> np.ndarray:
 
 def tails(events: Sequence[Event], details: Sequence[bytes | None]) -> list[bytes]:
     """The texts and the detail of each row, as they follow its record."""
-    parts = list(map(_text_column, zip(*map(_texts_of, events), strict=True)))
+    parts = [_text_column(list(map(text_of, events))) for text_of in _TEXTS_OF]
     parts.append([NULL if detail is None else _jsonb(detail) for detail in details])
     return list(map(b"".join, zip(*parts, strict=True)))
 
