@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import Any
 
@@ -22,6 +23,14 @@ limit_request_field_size = 8190
 forwarded_allow_ips = "127.0.0.1,::1"
 accesslog = None
 errorlog = "-"
+# Its place would be shared by every instance of this account, and nothing here speaks to it.
+control_socket_disable = True
+
+
+def post_worker_init(worker: Any) -> None:
+    """Take what was loaded at start out of the garbage collector's rounds: it stays for good."""
+    gc.collect()
+    gc.freeze()
 
 
 def child_exit(server: Any, worker: Any) -> None:  # Any: gunicorn has no types
