@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from bench import instance, results
@@ -25,6 +26,8 @@ def main() -> int:
     """Measure what was asked for; returns the exit status."""
     arguments = _arguments()
     scale = SCALES[arguments.scale]
+    if arguments.query_events:
+        scale = replace(scale, query_events=arguments.query_events)
     rows: list[Row] = []
     for row in _rows(scale, arguments.only or list(GROUPS), arguments.port):
         print(row.text(), flush=True)
@@ -65,6 +68,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description="Measures the product against references.")
     parser.add_argument("--scale", choices=sorted(SCALES), default=os.environ.get("BENCH_SCALE", "small"))
     parser.add_argument("--only", nargs="+", choices=GROUPS, metavar="GROUP", help=", ".join(GROUPS))
+    parser.add_argument("--query-events", type=int, help="events under the queries, if not the scale's own")
     parser.add_argument("--port", type=int, default=8590, help="first of two ports (default 8590)")
     parser.add_argument("--output", type=Path, default=results.RESULTS)
     return parser.parse_args()
