@@ -20,6 +20,7 @@ from finops.accounts.models import User
 from finops.core.periods import Period
 from finops.ui import presets
 
+pytestmark = pytest.mark.django_db
 LAST_MONTH = Period.month_of(presets.add_months(today().replace(day=1), -1))
 MONTH = f"{LAST_MONTH.first:%Y-%m}"
 PAGES = [
