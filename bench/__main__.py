@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,6 +26,8 @@ GROUPS = ("pages", "rating", "ingest", "singles", "freshness", "queries")
 def main() -> int:
     """Measure what was asked for; returns the exit status."""
     arguments = _arguments()
+    # An orderly end: the instance is stopped and its data removed.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     scale = SCALES[arguments.scale]
     if arguments.query_events:
         scale = replace(scale, query_events=arguments.query_events)
