@@ -126,7 +126,11 @@ def stacked_bars(series: Sequence[Series], buckets: Buckets, currency: Currency)
         "margin": _MARGIN,
         "showlegend": False,  # the page has a legend of its own
         "xaxis": axis,
-        "yaxis": {"tickprefix": currency.symbol, "tickformat": "~s", "rangemode": "tozero"},
+        "yaxis": {
+            "tickprefix": currency.symbol,
+            "tickformat": _ticks([sum(column) for column in zip(*(t["y"] for t in traces), strict=True)]),
+            "rangemode": "tozero",
+        },
         "meta": {"ends": [*buckets.starts[1:], buckets.end]},
     }
     return {"data": traces, "layout": layout}
@@ -154,7 +158,11 @@ def ranking_bars(rows: Sequence[tuple[str, Decimal, str]], currency: Currency) -
         "hovermode": "closest",
         "margin": {**_MARGIN, "l": 8},
         "showlegend": False,
-        "xaxis": {"tickprefix": currency.symbol, "tickformat": "~s", "range": _with_room(trace["x"])},
+        "xaxis": {
+            "tickprefix": currency.symbol,
+            "tickformat": _ticks(trace["x"]),
+            "range": _with_room(trace["x"]),
+        },
         "yaxis": {
             "tickmode": "array",
             "tickvals": list(range(len(rows))),
@@ -196,6 +204,14 @@ def spark_points(values: Sequence[Decimal | int | float]) -> tuple[str, int]:
 
 _TICK = {"hour": "%-d %b %H:%M", "day": "%-d %b", "month": "%b %Y"}
 _HOVER = {"hour": "%-d %b, %H:%M", "day": "%a %-d %b", "month": "%B %Y"}
+
+
+def _ticks(amounts: Sequence[float]) -> str:
+    """How an axis writes amounts: 1.5k from thousands on, else plain digits, never thousandths as "m"."""
+    largest = max((abs(amount) for amount in amounts), default=0.0)
+    if largest >= 1000:
+        return "~s"
+    return ",.2~f" if largest >= 1 else ",.2~r"
 
 
 def _with_room(lengths: Sequence[float]) -> list[float]:
