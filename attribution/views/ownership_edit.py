@@ -129,7 +129,7 @@ def _edit(request: PersonRequest, row: Owned, context: dict[str, Any]) -> HttpRe
         try:
             if renaming:
                 _rename(request, row, naming.cleaned_data["name"])
-            elif moving is not None and "preview" in sent:
+            elif moving is not None and ("preview" in sent or not moving.is_previewed):
                 context["preview"] = _preview_of(row, moving, request.user.email)
             elif moving is not None:
                 _move(request, row, moving)

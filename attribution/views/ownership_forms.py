@@ -38,10 +38,21 @@ class MoveForm(OurForm):
     )
     # The last change that was known when the form was shown: a later one of somebody else's is told.
     seen = forms.IntegerField(widget=forms.HiddenInput, required=False)
+    # What was said when the move was previewed: only that is saved.
+    previewed = forms.CharField(widget=forms.HiddenInput, required=False, strip=False)
 
     def __init__(self, *args: Any, kind: Kind, **kwargs: Any) -> None:  # Any: Django's arguments
         super().__init__(*args, **kwargs)
         _offer_targets(self, kind)
+
+    @property
+    def said(self) -> str:
+        """The move as one text, to tell whether it is the one that was previewed."""
+        return f"{self.cleaned_data['effective_from'] or ''} {self.cleaned_data['target']}"
+
+    @property
+    def is_previewed(self) -> bool:
+        return bool(self.cleaned_data["previewed"] == self.said)
 
     @property
     def target_or_none(self) -> str | None:

@@ -60,7 +60,9 @@ def spend(feature: str = "finder", *, days_ago: int = 0) -> None:
 
 
 def move(client: Client, address: str = FINDER, **fields: object) -> Any:  # Any: as above
-    return client.post(address, {"target": "chat", "effective_from": "", **fields})
+    """Save a move that was previewed, unless ``fields`` say otherwise."""
+    said: dict[str, object] = {"target": "chat", "effective_from": "", **fields}
+    return client.post(address, {"previewed": f"{said['effective_from']} {said['target']}", **said})
 
 
 @pytest.mark.parametrize("page", [*TABS, FINDER, "/ownership/team/"])
@@ -148,6 +150,20 @@ def test_a_preview_says_what_moves_and_changes_nothing(finance: Client) -> None:
     assert (AuditEntry.objects.count(), list(Attribution.objects.values_list())) == (entries, rows)
 
 
+def test_only_the_move_that_was_previewed_is_saved(finance: Client) -> None:
+    day = (today() - timedelta(days=2)).isoformat()
+    shown = move(finance, preview="1", effective_from=day)
+    said = text(shown).split('name="previewed" value="')[1].split('"')[0]
+
+    other = move(finance, effective_from="", previewed=said)
+    assert other.status_code == 200
+    assert other.context["preview"] is not None
+    assert FeatureOwnership.objects.count() == 1
+
+    assert move(finance, effective_from=day, previewed=said).status_code == 302
+    assert FeatureOwnership.objects.count() == 2
+
+
 def test_a_day_ahead_moves_nothing_yet(finance: Client) -> None:
     spend()
 
@@ -175,7 +191,7 @@ def test_a_move_holds_from_its_day_and_is_audited(finance: Client) -> None:
 
 def test_an_empty_day_is_since_ever_and_an_empty_choice_nobody(finance: Client) -> None:
     move(finance, target="")
-    finance.post("/ownership/team/?slug=chat", {"target": "4100", "effective_from": ""})
+    move(finance, "/ownership/team/?slug=chat", target="4100")
 
     owned = FeatureOwnership.objects.get()
     assert (owned.team, owned.valid_from) == (None, None)
