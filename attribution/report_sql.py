@@ -162,7 +162,7 @@ FROM answer {self._join_names()}
 WITH {self._owners(s)}{self._slots(s)},
 coarse AS MATERIALIZED (
     SELECT {self._listed()}{self._bucket()} AS b, u.step, sum(u.calls)::float8 AS calls
-    FROM duration_day u
+    FROM {self._histogram()} u
     JOIN owner o ON o.dimension_set_id = u.dimension_set_id AND u.day >= o.first_day AND u.day < o.end_day
     {self._join_slots("u")}
     WHERE {self._in_period(s)}
@@ -188,6 +188,11 @@ SELECT answer.level, answer.b{self._names()}, {", ".join(wanted)}
 FROM answer {self._join_names()}
 """
         return sql, s.parameters
+
+    def _histogram(self) -> str:
+        """The coarse histogram where it knows everything that is asked about: it has far fewer rows."""
+        places = {DIMENSIONS[name].place for name in self.query.used}
+        return "duration_owner_day" if places <= {Place.OWNER} else "duration_day"
 
     def _keys_of(self, *places: Place) -> list[str]:
         return [name for name in self.query.group_by if DIMENSIONS[name].place in places]

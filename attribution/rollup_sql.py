@@ -63,11 +63,14 @@ def statement(calls: str) -> str:
             "duration_day",
             "day, dimension_set_id, slot_id, step",
             ("calls",),
-            "SELECT day, dimension_set_id, slot_id,"
-            " floor(16 * ln(duration_ms + 1.0::float8) / ln(2.0::float8) + 1e-9)::smallint AS step,"
-            " count(*) AS calls"
-            " FROM new JOIN local USING (bucket) WHERE duration_ms >= 0"
-            " GROUP BY day, dimension_set_id, slot_id, step",
+            "SELECT day, dimension_set_id, slot_id, step, calls FROM timed",
+        ),
+        "duration_owner_day": _upsert(
+            "duration_owner_day",
+            "day, dimension_set_id, step",
+            ("calls",),
+            "SELECT day, owner_set.stand_in AS dimension_set_id, step, sum(calls) AS calls"
+            " FROM timed JOIN owner_set USING (dimension_set_id) GROUP BY day, owner_set.stand_in, step",
         ),
         "user_day": _keyed("user_day", "user_key", "end_user"),
         "task_day": _keyed("task_day", "task_key", "task_id"),
@@ -111,6 +114,22 @@ hourly AS MATERIALIZED (
 local AS MATERIALIZED (
     SELECT DISTINCT bucket, (bucket AT TIME ZONE %(zone)s)::date AS day FROM hourly
 ),
+timed AS MATERIALIZED (
+    SELECT day, dimension_set_id, slot_id,
+           floor(16 * ln(duration_ms + 1.0::float8) / ln(2.0::float8) + 1e-9)::smallint AS step,
+           count(*) AS calls
+    FROM new JOIN local USING (bucket)
+    WHERE duration_ms >= 0
+    GROUP BY day, dimension_set_id, slot_id, step
+),
+owner_set AS MATERIALIZED (
+    SELECT ds.id AS dimension_set_id,
+           (SELECT min(alike.id) FROM dimension_set alike
+            WHERE alike.team = ds.team AND alike.feature = ds.feature AND alike.tier = ds.tier
+              AND alike.key_team = ds.key_team) AS stand_in
+    FROM dimension_set ds
+    WHERE ds.id IN (SELECT dimension_set_id FROM hourly)
+),
 new_unit AS MATERIALIZED (
     SELECT new.bucket, new.dimension_set_id, new.slot_id, new.customer_id, unit.meter_id, unit.quantity
     FROM (SELECT occurred_at, identity, meter_id, quantity FROM call_unit WHERE {calls}) unit
@@ -135,6 +154,7 @@ DAY_TABLES = (
     "usage_day",
     "customer_day",
     "duration_day",
+    "duration_owner_day",
     "user_day",
     "task_day",
     "unit_day",

@@ -122,6 +122,12 @@ BOOK_CHECKS = {
         "SELECT (SELECT count(*) FROM duration_day) + (SELECT count(*) FROM user_day)"
         " + (SELECT count(*) FROM task_day)",
     ),
+    "durations by owner add up to the days": _same(
+        "SELECT day, step, sum(calls) AS calls FROM duration_owner_day GROUP BY 1, 2",
+        "SELECT day, step, sum(calls) AS calls FROM duration_day GROUP BY 1, 2",
+        ("day", "step"),
+        "a.calls IS DISTINCT FROM b.calls",
+    ),
     "usage points to a known set, slot and customer": _verdict(
         """SELECT 'set ' || dimension_set_id || ', slot ' || slot_id
            FROM (SELECT DISTINCT dimension_set_id, slot_id FROM usage_day

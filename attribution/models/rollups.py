@@ -114,6 +114,23 @@ class DurationDay(models.Model):
         db_table = "duration_day"
 
 
+class DurationOwnerDay(models.Model):
+    """The same histogram without slots, and with one dimension set standing for all of one owner.
+
+    Sets that agree in what decides the owner (team, feature, tier, the key's team) are attributed
+    alike at all times; the first of them stands for all. Serves percentiles by team, feature or tier.
+    """
+
+    day = models.DateField()
+    dimension_set_id = models.IntegerField()
+    step = models.SmallIntegerField()
+    calls = models.IntegerField()
+    pk = models.CompositePrimaryKey("day", "dimension_set_id", "step")
+
+    class Meta:
+        db_table = "duration_owner_day"
+
+
 class UserDay(models.Model):
     """Which end users were served, exactly: one row a user, day and key (xxh3-64 of the name)."""
 

@@ -188,6 +188,26 @@ def test_percentiles_are_within_a_histogram_step(durations: list[int]) -> None:
         assert total[name] == pytest.approx(exact, rel=0.045, abs=1)
 
 
+def test_percentiles_are_the_same_from_the_coarse_and_from_the_fine_histogram() -> None:
+    """By team the coarse one is read, with the model in the question the fine one."""
+    team("search", "chat")
+    slot = price_slot()
+    sets = [
+        dimension_set(team=name, step=step, environment=environment)
+        for name in ("search", "chat")
+        for step in ("a", "b")
+        for environment in ("", "production")
+    ]
+    book(Call(NOON + timedelta(hours=7 * n), sets[n % 8], slot, duration_ms=50 + n * n) for n in range(80))
+    rollups.fold()
+
+    measures = ("p50_duration_ms", "p95_duration_ms")
+    coarse = ask(group_by=("team",), measures=measures)
+    fine = ask(group_by=("team", "model"), measures=measures)
+    assert coarse == {key[:1]: total for key, total in fine.items()}
+    assert len(coarse) == 2
+
+
 def test_percentiles_of_a_smooth_load_are_one_per_cent_exact(made: tuple[int, int]) -> None:
     book(Call(NOON, *made, duration_ms=200 + 3 * n) for n in range(2000))
     rollups.fold()

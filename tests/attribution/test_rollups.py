@@ -17,6 +17,7 @@ from attribution.models import (
     CustomerDay,
     CustomerUnitDay,
     DurationDay,
+    DurationOwnerDay,
     IngestBatch,
     TaskDay,
     UnitDay,
@@ -40,6 +41,7 @@ TABLES = (
     UnitDay,
     CustomerUnitDay,
     DurationDay,
+    DurationOwnerDay,
     UserDay,
     TaskDay,
 )
@@ -96,6 +98,9 @@ def test_one_fold_fills_every_table(made: tuple[int, int]) -> None:
     assert [(row.meter_id, int(row.quantity)) for row in CustomerUnitDay.objects.all()] == [(7, 7)]
     # 16 x log2(99 + 1) = 106.3
     assert list(DurationDay.objects.values_list("step", "calls")) == [(106, 2)]
+    assert list(DurationOwnerDay.objects.values_list("dimension_set_id", "step", "calls")) == [
+        (made[0], 106, 2)
+    ]
     assert list(UserDay.objects.values_list("day", "calls")) == [(DAY, 2)]
     assert list(TaskDay.objects.values_list("day", "calls")) == [(DAY, 1)]
 

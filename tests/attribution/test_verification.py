@@ -80,6 +80,7 @@ DEARER_HOURS = """
         ("UPDATE customer_day SET calls = 1000", "customers are part of the days"),
         ("UPDATE customer_unit_day SET quantity = 1000", "units of customers are part of the days"),
         ("UPDATE duration_day SET calls = 1000", "durations, users and tasks are part of the days"),
+        ("DELETE FROM duration_owner_day", "durations by owner add up to the days"),
         ("UPDATE user_day SET calls = 1000", "durations, users and tasks are part of the days"),
         ("UPDATE usage_day SET slot_id = 999999", "usage points to a known set, slot and customer"),
         ("UPDATE customer_day SET customer_id = 999999", "usage points to a known set, slot and customer"),
