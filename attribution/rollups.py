@@ -8,6 +8,7 @@ a call was never inserted, so it is in no batch; a late call is added to its own
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
@@ -15,7 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from attribution import rollup_sql
 from attribution.models import BooksSetting
@@ -164,19 +165,24 @@ def _summarise(cursor: Any, first: datetime, last: datetime) -> None:
     """Let the block index know the pages just written, or each fold would read them all again.
 
     Autovacuum does the same, but only about once a minute. For a few days at most: a batch of
-    scattered old calls is found by reading.
+    scattered old calls is found by reading. Where autovacuum is at work on the day it is left alone,
+    for it would give way and begin again each second.
     """
     days = (last.date() - first.date()).days + 1
     if days > _DAYS_SUMMARISED:
         return
+    cursor.execute(f"SET LOCAL lock_timeout = '{_SUMMARY_LOCK_TIMEOUT}'")
     for ago in range(days):
         suffix = f"{first.date() + timedelta(days=ago):%Y%m%d}"
-        cursor.execute(
-            "SELECT brin_summarize_new_values(index) FROM to_regclass(%s) index WHERE index IS NOT NULL",
-            [f"call_event_{suffix}_batch"],
-        )
+        with suppress(OperationalError), transaction.atomic():
+            cursor.execute(
+                "SELECT brin_summarize_new_values(index) FROM to_regclass(%s) index WHERE index IS NOT NULL",
+                [f"call_event_{suffix}_batch"],
+            )
+    cursor.execute("SET LOCAL lock_timeout = DEFAULT")
 
 
+_SUMMARY_LOCK_TIMEOUT = "50ms"
 _DAYS_SUMMARISED = 3
 
 

@@ -233,6 +233,29 @@ def test_a_day_whose_calls_were_dropped_is_not_rebuilt(made: tuple[int, int]) ->
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_day_that_is_being_vacuumed_is_folded_all_the_same() -> None:
+    made = dimension_set(team="search"), price_slot()
+    book([Call(NOON, *made, {"input": 1})])
+    locked, done = threading.Event(), threading.Event()
+
+    def vacuum() -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE call_event_20261005 IN SHARE UPDATE EXCLUSIVE MODE")
+            locked.set()
+            done.wait(30)
+        connection.close()
+
+    thread = threading.Thread(target=vacuum)
+    thread.start()
+    locked.wait(30)
+    try:
+        assert rollups.fold().calls == 1
+    finally:
+        done.set()
+        thread.join()
+
+
+@pytest.mark.django_db(transaction=True)
 def test_folds_at_the_same_time_count_every_call_once() -> None:
     made = dimension_set(team="search"), price_slot()
     for n in range(30):
