@@ -138,8 +138,12 @@ class AuditFilter(OurForm):
         max_length=64, required=False, label="On what", widget=forms.TextInput(attrs={"list": "kinds"})
     )
     subject = forms.CharField(max_length=256, required=False, label="Which")
-    since = forms.DateField(required=False, label="From", widget=forms.DateInput(attrs={"type": "date"}))
-    until = forms.DateField(required=False, label="To", widget=forms.DateInput(attrs={"type": "date"}))
+    since = forms.DateField(
+        required=False, label="From", widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
+    )
+    until = forms.DateField(
+        required=False, label="To", widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: Django's arguments
         super().__init__(*args, **kwargs)
