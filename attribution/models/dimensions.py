@@ -88,7 +88,5 @@ class DimensionOverflow(models.Model):
     class Meta:
         db_table = "dimension_overflow"
         constraints = (
-            models.UniqueConstraint(
-                fields=["source", "dimension"], name="overflow_is_kept_once_a_dimension"
-            ),
+            models.UniqueConstraint(fields=["source", "dimension"], name="overflow_is_kept_once_a_dimension"),
         )
