@@ -24,6 +24,7 @@ from finops.core.errors import FieldProblem, InvalidInput
 from finops.core.periods import Period
 
 MOST_AT_ONCE = 500
+_FIRST_WINDOW = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,11 +154,11 @@ def _windows(query: CallQuery, zone: ZoneInfo) -> Iterator[tuple[datetime, datet
     if query.after is not None:
         end = min(end, _parse_cursor(query.after)[0] + timedelta(microseconds=1))
     end = min(end, datetime.now(UTC) + timedelta(days=1))
-    width = timedelta(days=1)
+    width = _FIRST_WINDOW
     while end > first:
         start = max(first, end - width)
         yield start, end
-        end, width = start, width * 2
+        end, width = start, width * 4
 
 
 def _select(
