@@ -105,8 +105,8 @@ PERCENTILES: Mapping[str, float] = {"p50_duration_ms": 0.50, "p95_duration_ms": 
 MEASURES = (*COSTS, *COUNTS, *TOKENS, *DISTINCT, *PERCENTILES)
 DEFAULT_MEASURES = ("effective_cost", "calls", "input_tokens", "output_tokens")
 
-# A histogram and the sets of different ones are kept by day, and not by customer.
-_BY_DAY_ONLY = (*DISTINCT, *PERCENTILES)
+# A histogram and the sets of different ones are kept by day.
+_BY_DAY_ONLY = frozenset((*DISTINCT, *PERCENTILES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,24 +158,20 @@ class CostQuery:
     def by_customer(self) -> bool:
         return "customer" in self.used
 
+    @property
+    def needs_calls(self) -> bool:
+        """Whether no rollup knows the answer: it is read from the single calls."""
+        is_fine = self.granularity == Granularity.HOUR or not _BY_DAY_ONLY.isdisjoint(self.measures)
+        return self.by_customer and is_fine
+
     def _too_fine(self) -> list[FieldProblem]:
-        daily = [measure for measure in self.measures if measure in _BY_DAY_ONLY]
-        problems = []
-        if self.granularity == Granularity.HOUR:
-            problems += [
-                FieldProblem("measures", "too_fine", f"{measure} is kept by day, not by hour.")
-                for measure in daily
-            ]
-        if "customer" in (*self.group_by, *self.filters):
-            problems += [
-                FieldProblem("measures", "too_fine", f"{measure} is not kept by customer.")
-                for measure in daily
-            ]
-            if self.granularity == Granularity.HOUR:
-                problems.append(
-                    FieldProblem("granularity", "too_fine", "Customers are kept by day, not by hour.")
-                )
-        return problems
+        if self.granularity != Granularity.HOUR:
+            return []
+        return [
+            FieldProblem("measures", "too_fine", f"{measure} is kept by day, not by hour.")
+            for measure in self.measures
+            if measure in _BY_DAY_ONLY
+        ]
 
 
 def _unknown(parameter: str, names: object, known: object) -> list[FieldProblem]:

@@ -13,6 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from attribution.cost_query import COSTS, DIMENSIONS, DISTINCT, PERCENTILES, CostQuery, Granularity, Place
+from attribution.raw_sql import raw_durations, raw_named, raw_units, raw_usage
 from attribution.report_parts import (
     ADDITIVE,
     SUMMED,
@@ -70,6 +71,7 @@ spent AS MATERIALIZED (
     JOIN owner o ON o.dimension_set_id = u.dimension_set_id AND u.day >= o.first_day AND u.day < o.end_day
     WHERE {self._slot_condition()} AND {self._customer_condition(s)}
     GROUP BY 1, 2, 3, 4
+    HAVING sum(u.calls) > 0
 ),
 unit_spent AS MATERIALIZED (
     SELECT o.g, u.slot_id, {self._bucket()} AS b, {self._customer()} AS c, u.meter_id,
@@ -78,6 +80,7 @@ unit_spent AS MATERIALIZED (
     JOIN owner o ON o.dimension_set_id = u.dimension_set_id AND u.day >= o.first_day AND u.day < o.end_day
     WHERE {self._slot_condition()} AND {self._customer_condition(s)}
     GROUP BY 1, 2, 3, 4, 5
+    HAVING sum(u.quantity) > 0
 ),
 rate AS MATERIALIZED (
     SELECT r.slot_id, r.meter_id, {", ".join(f"r.{column}" for column in COSTS.values())}
@@ -132,10 +135,10 @@ WHERE all_calls > 0 OR level = {TOTAL}
 WITH {self._owners(s)}{self._slots(s)},
 seen AS MATERIALIZED (
     SELECT DISTINCT {self._listed()}{self._bucket()} AS b, u.{column} AS key
-    FROM {table} u
+    FROM {self._named_ones(table, column, s)} u
     JOIN owner o ON o.dimension_set_id = u.dimension_set_id AND u.day >= o.first_day AND u.day < o.end_day
     {self._join_slots("u")}
-    WHERE {self._in_period(s)}
+    WHERE {self._in_period(s)} AND {self._customer_condition(s)}
 ),
 answer AS ({" UNION ALL ".join(levels)})
 SELECT answer.level, answer.b{self._names()}, n AS {measure}
@@ -162,10 +165,10 @@ FROM answer {self._join_names()}
 WITH {self._owners(s)}{self._slots(s)},
 coarse AS MATERIALIZED (
     SELECT {self._listed()}{self._bucket()} AS b, u.step, sum(u.calls)::float8 AS calls
-    FROM {self._histogram()} u
+    FROM {self._durations(s)} u
     JOIN owner o ON o.dimension_set_id = u.dimension_set_id AND u.day >= o.first_day AND u.day < o.end_day
     {self._join_slots("u")}
-    WHERE {self._in_period(s)}
+    WHERE {self._in_period(s)} AND {self._customer_condition(s)}
     GROUP BY {self._listed()}b, u.step
 ),
 histogram AS (
@@ -189,10 +192,20 @@ FROM answer {self._join_names()}
 """
         return sql, s.parameters
 
-    def _histogram(self) -> str:
-        """The coarse histogram where it knows everything that is asked about: it has far fewer rows."""
+    def _named_ones(self, table: str, column: str, s: Statement) -> str:
+        return raw_named(column, **self._raw(s)) if self.query.by_customer else table
+
+    def _durations(self, s: Statement) -> str:
+        """The coarsest histogram that knows everything asked about: it has the fewest rows."""
+        if self.query.by_customer:
+            return raw_durations(**self._raw(s))
         places = {DIMENSIONS[name].place for name in self.query.used}
         return "duration_owner_day" if places <= {Place.OWNER} else "duration_day"
+
+    def _raw(self, s: Statement) -> dict[str, str]:
+        """What is needed to read single calls."""
+        start, end = (s.bind(instant) for instant in self.query.period.instants(self.zone))
+        return {"start": start, "end": end, "local": self._calendar(start, end, s)}
 
     def _keys_of(self, *places: Place) -> list[str]:
         return [name for name in self.query.group_by if DIMENSIONS[name].place in places]
@@ -266,10 +279,12 @@ slot AS MATERIALIZED (
         period = self.query.period
         names = ", ".join(("dimension_set_id", "slot_id", *plain, *summed))
         if self.query.granularity == Granularity.HOUR:
-            start, end = (s.bind(instant) for instant in period.instants(self.zone))
+            raw = self._raw(s)
+            if self.query.by_customer:
+                return raw_usage(summed, **raw) if kind == "usage" else raw_units(**raw)
             return (
-                f"(SELECT day, bucket, {names} FROM {kind}_hour JOIN ({self._calendar(start, end, s)}) local"
-                f" USING (bucket) WHERE bucket >= {start} AND bucket < {end})"
+                f"(SELECT day, bucket, {names} FROM {kind}_hour JOIN ({raw['local']}) local USING (bucket)"
+                f" WHERE bucket >= {raw['start']} AND bucket < {raw['end']})"
             )
         days = f"day >= {s.bind(period.first)} AND day < {s.bind(period.end)}"
         if not self.query.by_customer:
@@ -289,7 +304,8 @@ slot AS MATERIALIZED (
         """Each bucket and its reporting day: looked up, for a zone's rules are slow to ask a row."""
         width = s.bind(timedelta(minutes=bucket_minutes(self.zone)))
         return (
-            f"SELECT bucket, (bucket AT TIME ZONE {s.bind(self.zone.key)})::date AS day"
+            f"SELECT bucket, (bucket AT TIME ZONE {s.bind(self.zone.key)})::date AS day,"
+            f" {width}::interval AS width"
             f" FROM generate_series({start}::timestamptz, {end}::timestamptz, {width}::interval) bucket"
         )
 

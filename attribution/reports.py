@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -26,7 +26,9 @@ from attribution.cost_query import (
     Filter,
     Granularity,
 )
+from attribution.partitions import raw_days
 from attribution.report_sql import CostSql
+from finops.core.errors import InvalidInput
 from finops.core.meters import Meter
 from pricing.models import UnitMeter
 
@@ -131,9 +133,13 @@ class _Sheet:
 def costs(query: CostQuery, *, zone: ZoneInfo | None = None) -> CostReport:
     """Answer the question. One statement for costs, counts and tokens, one for each other kind asked.
 
-    Amounts are exact. ``zone`` is the reporting zone the books were opened with (None: the setting).
+    Amounts are exact. ``zone`` is the reporting zone the books were opened with (None: the setting). Raises
+    InvalidInput for what single calls would have to tell that retention has taken.
     """
-    sql = CostSql(query, zone or settings.REPORTING_TIME_ZONE)
+    zone = zone or settings.REPORTING_TIME_ZONE
+    if query.needs_calls:
+        _refuse_if_dropped(query, zone)
+    sql = CostSql(query, zone)
     sheet = _Sheet()
     with transaction.atomic():
         _prefer_hash_joins()
@@ -155,6 +161,24 @@ def watermark() -> Watermark:
         )
         complete_to, pending = cursor.fetchone()
     return Watermark(complete_to, int(pending))
+
+
+def _refuse_if_dropped(query: CostQuery, zone: ZoneInfo) -> None:
+    """Single calls must reach back to the period's first usage. Raises InvalidInput."""
+    start, end = query.period.instants(zone)
+    kept = raw_days()
+    kept_since = datetime.combine(kept[0], time(), UTC) if kept else end
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM usage_hour WHERE bucket >= %s AND bucket < %s)",
+            [start, min(end, kept_since)],
+        )
+        is_dropped = cursor.fetchone()[0]
+    if is_dropped:
+        since = f"since {kept[0]}" if kept else "no longer"
+        raise InvalidInput.field(
+            "from", "not_kept", f"By customer this is read from single calls, which are kept {since}."
+        )
 
 
 def _prefer_hash_joins() -> None:

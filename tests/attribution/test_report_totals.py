@@ -158,10 +158,7 @@ def _compare(calls: list[Drawn], start: datetime, group_by: tuple[str, ...]) -> 
             entry[0] = entry[0] if cost is None else (entry[0] or ZERO) + cost
             entry[1] += 1
 
-    grains = [Granularity.DAY, Granularity.MONTH, Granularity.TOTAL]
-    if "customer" not in group_by:
-        grains.append(Granularity.HOUR)
-    for grain in grains:
+    for grain in Granularity:
         report = costs(
             CostQuery(
                 period=period, granularity=grain, group_by=group_by, measures=("effective_cost", "calls")

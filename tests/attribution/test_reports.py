@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -109,6 +109,30 @@ def test_nothing_priced_is_not_zero_and_nothing_used_is(made: tuple[int, int]) -
     assert costs(CostQuery(period=Period.month(2026, 9))).total["effective_cost"] == 0
 
 
+def test_calls_without_a_customer_are_not_priced_by_those_of_customers() -> None:
+    """Each is the rest of a day: what customers used up entirely leaves no zero behind."""
+    owned = dimension_set()
+    book(
+        [
+            Call(
+                NOON,
+                owned,
+                price_slot({Meter.INPUT: "1", Meter.AUDIO_INPUT: "1"}),
+                {"input": 5},
+                {7: "3"},
+                customer="a",
+            ),
+            Call(NOON, owned, price_slot(model="mystery"), {"input": 5}),
+        ]
+    )
+    rollups.fold()
+
+    assert ask(group_by=("customer",), measures=("list_cost", "calls")) == {
+        ("a",): {"list_cost": Decimal("0.000008"), "calls": 1},
+        (None,): {"list_cost": None, "calls": 1},
+    }
+
+
 def test_a_meter_without_a_price_is_left_out_and_named(made: tuple[int, int]) -> None:
     book([Call(NOON, *made, {"input": 10**6, "cache_write": 7})])
     rollups.fold()
@@ -206,6 +230,43 @@ def test_percentiles_are_the_same_from_the_coarse_and_from_the_fine_histogram() 
     fine = ask(group_by=("team", "model"), measures=measures)
     assert coarse == {key[:1]: total for key, total in fine.items()}
     assert len(coarse) == 2
+
+
+def test_by_customer_users_tasks_and_durations_are_read_from_the_calls(made: tuple[int, int]) -> None:
+    book(
+        [
+            Call(NOON, *made, end_user="u1", task_id="t1", duration_ms=100, customer="acme"),
+            Call(NOON + timedelta(days=1), *made, end_user="u1", duration_ms=100, customer="acme"),
+            Call(NOON, *made, end_user="u2", duration_ms=5000, customer="zed"),
+            Call(NOON, *made, end_user="u1"),
+        ]
+    )
+    rollups.fold()
+    book([Call(NOON, *made, end_user="u9", customer="acme")])
+
+    measures = ("active_users", "tasks", "p50_duration_ms", "calls")
+    found = ask(group_by=("customer",), measures=measures)
+    assert {key: (total["active_users"], total["tasks"], total["calls"]) for key, total in found.items()} == {
+        ("acme",): (1, 1, 2),
+        ("zed",): (1, 0, 1),
+        (None,): (1, 0, 1),
+    }
+    assert found["acme",]["p50_duration_ms"] == pytest.approx(100, rel=0.03)
+    assert found[None,]["p50_duration_ms"] is None
+    assert ask(filters={"customer": Filter(("zed",), negated=True)}, measures=measures[:1])[()] == {
+        "active_users": 1
+    }
+
+
+def test_by_customer_what_retention_took_is_refused(made: tuple[int, int]) -> None:
+    book([Call(NOON, *made, customer="acme", end_user="u")])
+    rollups.fold()
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE call_event_20261005, call_unit_20261005")
+
+    assert ask(group_by=("customer",), measures=("calls",)) == {("acme",): {"calls": 1}}
+    with pytest.raises(InvalidInput, match="single calls"):
+        ask(group_by=("customer",), measures=("active_users",))
 
 
 def test_percentiles_of_a_smooth_load_are_one_per_cent_exact(made: tuple[int, int]) -> None:
