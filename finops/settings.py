@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from csp.constants import NONE, SELF
 
@@ -92,7 +93,7 @@ DATABASES = {"default": env.database("DATABASE_URL", INSTANCE.database_url())}
 DATABASES["default"] |= {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-CACHES = {
+CACHES: dict[str, dict[str, Any]] = {
     # Shared by every process, so that rate limits hold across them.
     "default": {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",
