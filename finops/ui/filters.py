@@ -29,7 +29,8 @@ GRAINS = {"day": "By day", "month": "By month", "hour": "By hour"}
 # Written by the form that adds a condition; turned into the condition at once.
 ADD, ADD_VALUE, ADD_NOT = "add", "add_value", "add_not"
 LONGEST = 5 * 366  # days; beyond that a mistyped year, not a question
-_SPLIT = re.compile(r"(?<!\\),")
+# An escaped character, a separator, or a run of plain text; a lone backslash at the end is plain.
+_PIECE = re.compile(r"\\.|,|[^\\,]+|\\", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,17 @@ class Unknown(Exception):
         return f"“{self.value}” is not something that {self.parameter} can be."
 
 
+def _values(text: str) -> list[str]:
+    """The values of a list with commas between, each without its escapes."""
+    values = [""]
+    for piece in _PIECE.findall(text):
+        if piece == ",":
+            values.append("")
+        else:
+            values[-1] += piece.removeprefix("\\") if len(piece) > 1 else piece
+    return values
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """Any of ``values``, or none of them; an empty value stands for "not given"."""
@@ -91,9 +103,7 @@ class Condition:
     @classmethod
     def read(cls, text: str) -> Condition:
         negated = text.startswith("!")
-        parts = _SPLIT.split(text[1:] if negated else text)
-        values = (re.sub(r"\\(.)", r"\1", part) for part in parts)
-        return cls(tuple(dict.fromkeys(values)), negated)
+        return cls(tuple(dict.fromkeys(_values(text[1:] if negated else text))), negated)
 
     def written(self) -> str:
         text = ",".join(re.sub(r"([\\,])", r"\\\1", value) for value in self.values)

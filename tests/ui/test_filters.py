@@ -77,6 +77,8 @@ def test_the_unknown_is_named_with_a_way_out(query: str, parameter: str, value: 
         ("!", Condition(("",), negated=True)),
         ("a\\,b,c", Condition(("a,b", "c"))),
         ("\\!odd", Condition(("!odd",))),
+        ("\\\\,", Condition(("\\", ""))),
+        ("a\\\\,b", Condition(("a\\", "b"))),
     ],
 )
 def test_conditions_read_and_write(text: str, condition: Condition) -> None:
