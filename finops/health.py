@@ -15,7 +15,8 @@ from typing import Final
 
 import msgspec
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error as DatabaseFault
+from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse
 from kombu import Connection
@@ -60,9 +61,7 @@ def ready(request: HttpRequest) -> HttpResponse:
     The broker is reported too but does not decide: it only triggers work, and events are taken and
     kept without it.
     """
-    checks = {"database": _database()}
-    if checks["database"] == OK:
-        checks |= {"migrations": _migrations(), "partitions": _partitions()}
+    checks = _database()
     is_ready = all(found == OK for found in checks.values())
     checks["broker"] = _broker()
     return _json({"status": OK if is_ready else "not ready", "checks": checks}, 200 if is_ready else 503)
@@ -79,17 +78,18 @@ def exposition(request: HttpRequest) -> HttpResponse:
     return _answer(metrics.exposition(), metrics.CONTENT_TYPE)
 
 
-def _database() -> str:
+def _database() -> dict[str, str]:
+    """What depends on the database; it may also leave between two of these questions."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except DatabaseError as error:
+        return {"database": OK, "migrations": _migrations(), "partitions": _partitions()}
+    except DatabaseFault as error:
         logger.warning("readiness: database: %s", error)
         # What is broken is dropped, so that the next probe connects anew.
-        with suppress(DatabaseError):
+        with suppress(DatabaseFault):
             connection.close()
-        return "unreachable"
-    return OK
+        return {"database": "unreachable"}
 
 
 _migrated = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.test import Client
 
 from finops import health
@@ -44,6 +44,24 @@ def test_a_lost_broker_is_shown_and_does_not_stop_events(client: Client, setting
     answer = client.get("/readyz")
 
     assert (answer.status_code, answer.json()["checks"]["broker"]) == (200, "unreachable")
+
+
+@pytest.mark.usefixtures("partitions")
+@pytest.mark.parametrize("fault", [OperationalError, InterfaceError])
+def test_not_ready_when_the_database_leaves_between_two_questions(
+    client: Client, monkeypatch: pytest.MonkeyPatch, fault: type[Exception]
+) -> None:
+    def gone() -> str:
+        raise fault("the server closed the connection")
+
+    monkeypatch.setattr(health, "_partitions", gone)
+    # The connection is the test's own: it must outlive this answer.
+    monkeypatch.setattr(connection, "close", lambda: None)
+
+    answer = client.get("/readyz")
+
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["database"] == "unreachable"
 
 
 @pytest.mark.usefixtures("db")
