@@ -7,8 +7,10 @@ between, so a batch becomes bytes in one copy. What has no fixed width is append
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from itertools import chain
 from operator import attrgetter
+from typing import Any
 
 import numpy as np
 from psycopg.adapt import Dumper
@@ -82,6 +84,16 @@ def tails(events: Sequence[Event], details: Sequence[bytes | None]) -> list[byte
     return list(map(b"".join, zip(*parts, strict=True)))
 
 
+def with_units(row_tails: Sequence[bytes], units: Sequence[tuple[int, int, Any]]) -> Sequence[bytes]:
+    """The tails, each with the rare quantities of its row: (row, meter id, quantity)."""
+    if not units:
+        return row_tails
+    told = list(row_tails)
+    for row, meter_id, quantity in sorted(units):
+        told[row] += f"{int(meter_id)}={Decimal(quantity).normalize()};".encode()
+    return told
+
+
 def copy_stream(rows: np.ndarray, row_tails: Sequence[bytes]) -> bytes:
     """What COPY ... FROM STDIN (FORMAT BINARY) reads."""
     fixed, width = rows.tobytes(), _RECORD.itemsize
@@ -91,12 +103,12 @@ def copy_stream(rows: np.ndarray, row_tails: Sequence[bytes]) -> bytes:
 
 
 def _text_column(values: Sequence[str | None]) -> list[bytes]:
+    """Encoded all at once: no text has the zero character in it, which PostgreSQL does not take."""
     if not any(values):
         return [NULL] * len(values)
+    encoded = "\0".join([value or "" for value in values]).encode().split(b"\0")
     widths = _WIDTHS
-    return [
-        widths[len(encoded)] + encoded if value and (encoded := value.encode()) else NULL for value in values
-    ]
+    return [widths[len(value)] + value if value else NULL for value in encoded]
 
 
 class UuidArray(bytes):

@@ -11,6 +11,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import msgspec
 import numpy as np
@@ -19,7 +20,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 from xxhash import xxh3_128_hexdigest
 
-from attribution.ingest.post import NAMES, Names
+from attribution.ingest.identity import said
+from attribution.ingest.post import NAMES, KnownSet, Names, Post
 from attribution.models import DimensionSet
 from attribution.ownership import attribute_new_sets
 from attribution.registry import register_names
@@ -39,7 +41,7 @@ class DimensionBook:
     """The dimension sets that this process has met."""
 
     # By key's name and team, so that one look-up with an event's names suffices.
-    _known: dict[tuple[str, str], dict[Names, int]] = field(default_factory=dict)
+    _known: dict[tuple[str, str], dict[Names, KnownSet]] = field(default_factory=dict)
     # Values by (source, dimension), read when a source brings something new. Other processes add too:
     # between two readings the cap may be passed by what they added.
     _values: dict[tuple[str, str], set[str]] = field(default_factory=dict)
@@ -47,25 +49,28 @@ class DimensionBook:
     # Sets that stand for capped values, and for which (source, dimensions).
     _capped: dict[int, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
 
-    def known(self, api_key: str, key_team: str) -> dict[Names, int]:
+    def known(self, api_key: str, key_team: str) -> dict[Names, KnownSet]:
         """The sets met under this key, by names as events spell them."""
         return self._known.setdefault((api_key, key_team), {})
 
-    def resolve(self, names: Sequence[Names], api_key: str, key_team: str) -> np.ndarray:
-        """The dimension set id of each event, as int32; sets that are new are made and attributed."""
-        known = self.known(api_key, key_team)
-        ids = list(map(known.get, names))
-        if None in ids:
+    def resolve(self, post: Post) -> list[KnownSet]:
+        """The dimension set of each event, and what its names say; new sets are made and attributed."""
+        found = post.known_sets
+        if None in found:
+            known = self.known(post.api_key, post.key_team)
             if len(known) > _MOST_REMEMBERED:
                 known.clear()
-            self._learn(set(names) - known.keys(), known, api_key, key_team)
-            ids = [known[name] for name in names]
-        found = np.array(ids, dtype=np.int32)
+            if unknown := set(post.names) - known.keys():
+                self._learn(unknown, known, post.api_key, post.key_team)
+            found = [known[names] for names in post.names]
+        sets = cast("list[KnownSet]", found)
         if self._capped:
-            self._count_capped(found)
-        return found
+            self._count_capped([number for number, _ in sets])
+        return sets
 
-    def _learn(self, unknown: Iterable[Names], known: dict[Names, int], api_key: str, key_team: str) -> None:
+    def _learn(
+        self, unknown: Iterable[Names], known: dict[Names, KnownSet], api_key: str, key_team: str
+    ) -> None:
         if time.monotonic() - self._values_read_at > _VALUES_SECONDS:
             self._values.clear()
             self._values_read_at = time.monotonic()
@@ -76,7 +81,7 @@ class DimensionBook:
             rows[names] = (source, api_key, key_team, *rest)
         ids = _made(set(rows.values()))
         for names, row in rows.items():
-            known[names] = ids[row]
+            known[names] = ids[row], said(names)
             if OTHER in row:
                 dimensions = tuple(name for name, value in zip(_COLUMNS, row, strict=True) if value == OTHER)
                 self._capped[ids[row]] = (row[0], dimensions)
@@ -102,10 +107,9 @@ class DimensionBook:
             values.add(value)
         return True
 
-    def _count_capped(self, ids: np.ndarray) -> None:
+    def _count_capped(self, ids: list[int]) -> None:
         calls: Counter[tuple[str, str]] = Counter()
-        numbers, counts = np.unique(ids, return_counts=True)
-        for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
+        for number, count in Counter(ids).items():
             source, dimensions = self._capped.get(number, ("", ()))
             for dimension in dimensions:
                 calls[source, dimension] += count

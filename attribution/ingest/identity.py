@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-import msgspec
 import numpy as np
-from xxhash import xxh3_64_intdigest, xxh3_128_digest
+from xxhash import xxh3_64_digest, xxh3_128_digest
 
 from attribution.ingest.schema import Event
-
-# Defaults are left out, so that a field added later changes no hash of an event without it.
-encode = msgspec.msgpack.Encoder(decimal_format="string").encode
 
 
 class _Prefixes(dict[str, str]):
@@ -28,8 +24,7 @@ def identities(events: Sequence[Event]) -> np.ndarray:
     prefixes = _Prefixes()
     if not events:
         return np.empty((0, 2), dtype=">u8")
-    keys = [prefixes[event.source or ""] + event.event_id for event in events]
-    digests = [xxh3_128_digest(key.encode()) for key in keys]
+    digests = [xxh3_128_digest((prefixes[event.source or ""] + event.event_id).encode()) for event in events]
     return np.frombuffer(b"".join(digests), dtype=">u8").reshape(-1, 2)
 
 
@@ -38,16 +33,22 @@ def identity_of(source: str, event_id: str) -> UUID:
     return UUID(bytes=xxh3_128_digest((_Prefixes()[source] + event_id).encode()))
 
 
-def content_hashes(events: Sequence[Event]) -> np.ndarray:
-    """What each event says, as int64, without when it says that it happened: a retry may re-stamp it.
+def said(values: Sequence[str | None]) -> int:
+    """A number, as int64, for what these texts say; None says the same as ''."""
+    told = "".join(f"{len(value)}:{value}" for value in (text or "" for text in values))
+    return int.from_bytes(xxh3_64_digest(told.encode()), "big", signed=True)
 
-    Takes the time out of the events; read it before. In which order pairs come says nothing either.
+
+def content_hashes(numbers: Sequence[np.ndarray], texts: Sequence[bytes]) -> np.ndarray:
+    """What each event says, as int64: the same row of all ``numbers`` and its ``texts``.
+
+    When it happened is not among them: a retry may re-stamp it. A field that is added later belongs
+    here only where it is given, or every retry across that change would seem to say something else.
     """
-    for event in events:
-        event.occurred_at = 0
-        if event.tags:
-            event.tags = dict(sorted(event.tags.items()))
-        if event.usage and event.usage.units:
-            event.usage.units = dict(sorted(event.usage.units.items()))
-    hashes = [xxh3_64_intdigest(encode(event)) for event in events]
-    return np.array(hashes, dtype=np.uint64).view(np.int64)
+    table = np.column_stack([column.astype(np.int64) for column in numbers])
+    rows, width = table.tobytes(), table.shape[1] * table.itemsize
+    starts = range(0, len(rows), width)
+    digests = [
+        xxh3_64_digest(rows[start : start + width] + text) for start, text in zip(starts, texts, strict=True)
+    ]
+    return np.frombuffer(b"".join(digests), dtype=">i8")

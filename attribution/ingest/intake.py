@@ -11,7 +11,7 @@ from attribution.ingest.outcome import Outcome
 from attribution.ingest.post import Post
 from attribution.ingest.rules import broken_rules
 from attribution.ingest.schema import Event
-from attribution.ingest.usage import settle_usage
+from attribution.ingest.usage import is_settled, settle_usage
 from finops.accounts.models import ApiKey
 from finops.core.errors import FieldProblem
 
@@ -24,6 +24,11 @@ class Sender:
     api_key: str = ""
     team: str = ""  # where the key is bound to one
     is_bound_to_source: bool = False
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether there is anything that it may not claim."""
+        return self.is_bound_to_source or bool(self.team)
 
     @classmethod
     def of(cls, key: ApiKey) -> Sender:
@@ -49,12 +54,12 @@ def take_in(arrivals: Arrivals, sender: Sender) -> Outcome:
     """
     for event in arrivals.events:
         event.source = event.source or sender.source
-    problems = [sender.refuses(event) or settle_usage(event) for event in arrivals.events]
-    if any(problems):
-        arrivals.keep(_rejecting(arrivals, problems))
-    post = Post.of(arrivals, sender.api_key, sender.team)
-    names, facts = writer.known(sender.api_key, sender.team)
-    problems = broken_rules(post, now_us=time.time_ns() // 1000, known_names=names, known_facts=facts)
+    if sender.is_bound or not all(map(is_settled, arrivals.events)):
+        problems = [sender.refuses(event) or settle_usage(event) for event in arrivals.events]
+        if any(problems):
+            arrivals.keep(_rejecting(arrivals, problems))
+    post = Post.of(arrivals, sender.api_key, sender.team, writer.known(sender.api_key, sender.team))
+    problems = broken_rules(post, now_us=time.time_ns() // 1000)
     if any(problems):
         post.keep(_rejecting(arrivals, problems))
     post.identify()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -56,6 +56,7 @@ class Arrivals:
     rejected: list[Rejection] = field(default_factory=list)
     content_dropped: int = 0
     unknown_fields: Counter[str] = field(default_factory=Counter)
+    is_plain: bool = False  # proved to hold printable ASCII only, by its bytes
 
     def reject(self, place: int, problem: FieldProblem) -> None:
         """Note that the event at ``place`` of ``events`` is not taken; ``keep`` removes it."""
@@ -99,25 +100,29 @@ def from_records(records: Iterable[Any], *, lax: bool = False) -> Arrivals:  # A
 def _json(body: bytes) -> Arrivals:
     if body.lstrip()[:1] == b"[":
         return _typed(_decode_array, body) or _one_by_one(_array(_untyped(body), "an array of events"))
-    try:
-        return _all(_decode_envelope(body).events)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        pass
+    if arrivals := _typed(_events_of_envelope, body):
+        return arrivals
     whole = _untyped(body)
     if not isinstance(whole, dict) or "events" not in whole:
         raise InvalidInput.field("events", "required", 'Expected {"events": [...]} or an array of events.')
     return _one_by_one(_array(whole["events"], '"events" to be an array'))
 
 
-def _typed(decode: Any, body: bytes) -> Arrivals | None:  # Any: a bound method of msgspec
+def _typed(decode: Callable[[bytes], list[Event]], body: bytes) -> Arrivals | None:
     try:
-        return _all(decode(body))
+        events = decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
+    return Arrivals(events, list(range(len(events))), is_plain=_is_plain(body))
 
 
-def _all(events: list[Event]) -> Arrivals:
-    return Arrivals(events, list(range(len(events))))
+def _events_of_envelope(body: bytes) -> list[Event]:
+    return _decode_envelope(body).events
+
+
+def _is_plain(body: bytes) -> bool:
+    """Whether no text in it can hold a control character: JSON has them only as escapes, save DEL."""
+    return body.isascii() and b"\\" not in body and b"\x7f" not in body
 
 
 def _one_by_one(items: Iterable[Any], *, lax: bool = False) -> Arrivals:  # Any: what the client sent

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import compress
 from operator import attrgetter
 
 import numpy as np
 
-from attribution.ingest.identity import content_hashes, identities
+from attribution.ingest.identity import identities
 from attribution.ingest.native import Arrivals
 from attribution.ingest.schema import Event
 from attribution.ingest.times import microseconds_of
@@ -28,6 +30,22 @@ NAMES = (
 FACTS = ("provider", "model", "host", "region", "service_tier", "processing", "speed", "response_cache")
 Names = tuple[str | None, ...]  # in the order of NAMES, as an event spells them
 RawFacts = tuple[str | None, ...]  # in the order of FACTS
+Facts = tuple[object, ...]  # as the price book reads them
+
+# What became of names and facts that sound events had: with the number of what they say, see ``said``.
+KnownSet = tuple[int, int]
+KnownFacts = tuple[Facts, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Combinations that sound events had before, as they spell them."""
+
+    sets: Mapping[Names, KnownSet] = field(default_factory=dict)
+    facts: Mapping[RawFacts, KnownFacts] = field(default_factory=dict)
+
+
+NOTHING_KNOWN = Known()
 
 names_of = attrgetter(*NAMES)
 facts_of = attrgetter(*FACTS)
@@ -44,22 +62,26 @@ class Post:
     tokens: np.ndarray
     names: list[Names]
     facts: list[RawFacts]
+    known_sets: list[KnownSet | None]
+    known_facts: list[KnownFacts | None]
     # Known once the events are ``identified``.
     identity: np.ndarray = field(default_factory=lambda: identities([]))
-    content: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     @classmethod
-    def of(cls, arrivals: Arrivals, api_key: str, key_team: str) -> Post:
+    def of(cls, arrivals: Arrivals, api_key: str, key_team: str, known: Known = NOTHING_KNOWN) -> Post:
         """What the events of a request say, sound or not."""
         events = arrivals.events
+        names, facts = list(map(names_of, events)), list(map(facts_of, events))
         return cls(
             api_key,
             key_team,
             arrivals,
             time_us=microseconds_of(events),
             tokens=token_columns(events),
-            names=list(map(names_of, events)),
-            facts=list(map(facts_of, events)),
+            names=names,
+            facts=facts,
+            known_sets=list(map(known.sets.get, names)),
+            known_facts=list(map(known.facts.get, facts)),
         )
 
     @property
@@ -70,11 +92,12 @@ class Post:
         """Leave only the events at the places marked so."""
         self.arrivals.keep(sound)
         self.time_us, self.tokens = self.time_us[sound], self.tokens[sound]
-        self.names = [names for names, kept in zip(self.names, sound, strict=True) if kept]
-        self.facts = [facts for facts, kept in zip(self.facts, sound, strict=True) if kept]
+        self.names = list(compress(self.names, sound))
+        self.facts = list(compress(self.facts, sound))
+        self.known_sets = list(compress(self.known_sets, sound))
+        self.known_facts = list(compress(self.known_facts, sound))
 
     def identify(self) -> Post:
-        """Ready to be written, any number of times. Takes the times out of the events, now sound."""
+        """Ready to be written, any number of times."""
         self.identity = identities(self.events)
-        self.content = content_hashes(self.events)
         return self

@@ -11,7 +11,6 @@ import msgspec
 from django.db import connection
 from xxhash import xxh3_128_hexdigest
 
-from attribution.ingest.identity import encode
 from attribution.ingest.schema import Event
 from attribution.models import QuarantineReason
 from finops.core.errors import FieldProblem
@@ -19,21 +18,24 @@ from finops.core.errors import FieldProblem
 _Row = tuple[str, str, str, str, str, str, str, uuid.UUID]
 
 
-def keep_conflicts(events: Sequence[tuple[Event, datetime]]) -> None:
-    """List events whose identity is booked with other content; in the caller's transaction.
+# Defaults are left out, so that a field added later changes no fingerprint of a record without it.
+_encode = msgspec.msgpack.Encoder(decimal_format="string", order="deterministic").encode
 
-    Each comes without its time, and with the time beside it. The time is not part of what tells a
-    repetition: a client that retries a conflict for ever, re-stamped, is listed once.
+
+def keep_conflicts(events: Sequence[tuple[Event, datetime]]) -> None:
+    """List events whose identity is booked with other content, and when each was.
+
+    In the caller's transaction. The time is not part of what tells a repetition: a client that retries
+    a conflict for ever, re-stamped, is listed once.
     """
     rows = []
     for event, occurred_at in events:
-        fingerprint = xxh3_128_hexdigest(b"conflict:" + encode(event))
-        event.occurred_at = occurred_at
-        payload = msgspec.json.encode(event).decode()
+        timeless = msgspec.structs.replace(event, occurred_at=0)
+        fingerprint = xxh3_128_hexdigest(b"conflict:" + _encode(timeless))
+        payload = msgspec.json.encode(msgspec.structs.replace(event, occurred_at=occurred_at)).decode()
         source, reason = event.source or "", QuarantineReason.CONFLICT
         message = "Another event with this source and event_id was booked first, and it was kept."
         rows.append((reason.value, source, event.event_id, "", "", message, payload, uuid.UUID(fingerprint)))
-        event.occurred_at = 0
     _keep(rows)
 
 

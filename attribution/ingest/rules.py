@@ -7,12 +7,11 @@ by operations on columns and by names that were seen before; it never takes a ba
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from decimal import Decimal
 from itertools import chain
 from operator import attrgetter
 
-from attribution.ingest.post import NAMES, Names, Post, RawFacts
+from attribution.ingest.post import NAMES, Post
 from attribution.ingest.schema import MOST_TOKENS, Event, Usage
 from attribution.ingest.times import microseconds
 from attribution.ingest.usage import meter_columns
@@ -55,38 +54,39 @@ _texts_of = attrgetter(
 )
 
 
-def broken_rules(
-    post: Post, *, now_us: int, known_names: Collection[Names], known_facts: Collection[RawFacts]
-) -> list[FieldProblem | None]:
+def broken_rules(post: Post, *, now_us: int) -> list[FieldProblem | None]:
     """For each event the first rule it breaks, or None.
 
-    ``known_*`` are combinations that earlier sound events had: their texts need no second look.
+    Names and facts that earlier sound events had need no second look.
     """
     if not post.events or not _columns_are_sound(post, now_us):
         return [broken_rule(event, now_us=now_us) for event in post.events]
     return [
         None
-        if names in known_names
-        and facts in known_facts
+        if names
+        and facts
         # What only ``broken_rule`` looks at.
         and not (event.tags or event.reported_cost or (event.usage and event.usage.units))
         else broken_rule(event, now_us=now_us)
-        for event, names, facts in zip(post.events, post.names, post.facts, strict=True)
+        for event, names, facts in zip(post.events, post.known_sets, post.known_facts, strict=True)
     ]
 
 
 def _columns_are_sound(post: Post, now_us: int) -> bool:
     """Whether the times, tokens and free texts of all these events keep to the rules."""
-    texts = "".join(filter(None, chain.from_iterable(map(_texts_of, post.events))))
     customers = "".join([event.customer for event in post.events if event.customer])
     return bool(
         post.time_us.min() >= EARLIEST_US
         and post.time_us.max() <= now_us + MOST_AHEAD_US
         and post.tokens.max(axis=1).min() >= 0
         and min(column.min() for column in meter_columns(post.tokens).values()) >= 0
-        and texts.isprintable()
+        and (post.arrivals.is_plain or _texts_are_printable(post.events))
         and (not customers or SLUG.fullmatch(customers))
     )
+
+
+def _texts_are_printable(events: list[Event]) -> bool:
+    return "".join(filter(None, chain.from_iterable(map(_texts_of, events)))).isprintable()
 
 
 def broken_rule(event: Event, *, now_us: int) -> FieldProblem | None:

@@ -19,6 +19,11 @@ _tokens_of = attrgetter(*USAGE_FIELDS)
 _NOTHING = (NOT_GIVEN,) * len(USAGE_FIELDS)
 
 
+def is_settled(event: Event) -> bool:
+    """Whether ``settle_usage`` would change nothing."""
+    return event.raw_usage is None and event.usage is not None and event.usage_semantics == "inclusive"
+
+
 def settle_usage(event: Event) -> FieldProblem | None:
     """Make the event's usage an inclusive one of our own, whichever way the client counted.
 

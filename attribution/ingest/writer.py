@@ -25,15 +25,14 @@ from attribution.ingest import copying, quarantine
 from attribution.ingest.columns import Columns
 from attribution.ingest.copying import UuidArray, UuidArrayDumper
 from attribution.ingest.dimensions import CustomerBook, DimensionBook
+from attribution.ingest.identity import content_hashes, said
 from attribution.ingest.outcome import Outcome
-from attribution.ingest.post import Names, Post, RawFacts
+from attribution.ingest.post import Known, KnownFacts, Post, RawFacts
 from attribution.ingest.times import EPOCH, instant
 from attribution.models import IngestBatch
 from finops.core.errors import Unavailable
 from finops.core.meters import Meter
 from pricing.slots import SlotBook
-
-Facts = tuple[object, ...]  # as the price book reads them
 
 _MOST_RACES = 5
 _MOST_FACTS = 100_000
@@ -42,7 +41,7 @@ _log = logging.getLogger(__name__)
 dimensions = DimensionBook()
 customers = CustomerBook()
 slots = SlotBook()
-_facts: dict[RawFacts, Facts] = {}
+_facts: dict[RawFacts, KnownFacts] = {}
 # The books above serve all threads of the process, one at a time.
 _looking_up = threading.Lock()
 _days_made: set[int] = set()  # UTC days since 1970 that have a partition
@@ -61,6 +60,7 @@ class _Batch:
     """Rows ready to be written. Arrays are in the order of ``columns``."""
 
     columns: Columns
+    content: np.ndarray
     records: np.ndarray
     tails: list[bytes]
     units: list[tuple[int, int, Any]]  # row, meter id, quantity
@@ -69,9 +69,9 @@ class _Batch:
     stored: dict[int, int] = field(default_factory=dict)  # row: content hash already in the books
 
 
-def known(api_key: str, key_team: str) -> tuple[dict[Names, int], dict[RawFacts, Facts]]:
+def known(api_key: str, key_team: str) -> Known:
     """Names and price facts that sound events had before, under this key."""
-    return dimensions.known(api_key, key_team), _facts
+    return Known(dimensions.known(api_key, key_team), _facts)
 
 
 def forget() -> None:
@@ -104,43 +104,57 @@ def write(posts: Sequence[Post]) -> list[Outcome]:
 def _prepare(posts: Sequence[Post]) -> _Batch:
     """Names to numbers, events to columns. Commits dictionary rows that are new."""
     columns = Columns.of(posts)
-    events = columns.events
-    fixed, units = columns.fixed(), columns.units()
+    said_in_numbers, found = columns.numbers(), columns.units()
     with _looking_up:
-        sets = [dimensions.resolve(post.names, post.api_key, post.key_team) for post in posts]
-        fixed["dimension_set_id"] = np.concatenate(sets)[columns.place]
-        facts = _facts_of(posts)
-        facts = [facts[place] for place in columns.place.tolist()]
-        fixed["slot_id"] = slots.resolve(facts, columns.time_us, columns.prompt_tokens)
-        fixed["customer_id"] = customers.resolve([event.customer for event in events])
-        named = slots.unit_meter_ids({name for _, name, _ in units if not isinstance(name, Meter)})
+        # In order of arrival, like everything in a post.
+        sets = np.array([known for post in posts for known in dimensions.resolve(post)])[columns.place]
+        arrived = [known for post in posts for known in _facts_of(post)]
+        facts = [arrived[place] for place in columns.place.tolist()]
+        slot_ids = slots.resolve([each for each, _ in facts], columns.time_us, columns.prompt_tokens)
+        said_in_numbers["customer_id"] = customers.resolve([event.customer for event in columns.events])
+        named = slots.unit_meter_ids({name for _, name, _ in found if not isinstance(name, Meter)})
+    units = [(row, name if isinstance(name, Meter) else named[name], n) for row, name, n in found]
+    tails = copying.tails(columns.events, columns.details())
+    content = content_hashes(
+        [sets[:, 1], np.array([number for _, number in facts]), *said_in_numbers.values()],
+        copying.with_units(tails, units),
+    )
+    placed = {
+        "occurred_at": columns.time_us,
+        "identity": columns.identity,
+        "content_hash": content,
+        "dimension_set_id": sets[:, 0],
+        "slot_id": slot_ids,
+    }
     return _Batch(
         columns=columns,
-        records=copying.records(fixed),
-        tails=copying.tails(events, columns.details()),
-        units=[(row, name if isinstance(name, Meter) else named[name], n) for row, name, n in units],
-        leader=_leaders(columns),
+        content=content,
+        records=copying.records({**placed, **said_in_numbers}),
+        tails=tails,
+        units=units,
+        leader=_leaders(columns.identity, columns.place),
         posts=posts,
     )
 
 
-def _facts_of(posts: Sequence[Post]) -> list[Facts]:
+def _facts_of(post: Post) -> list[KnownFacts]:
     """The price facts of each event, in order of arrival."""
-    raw = [facts for post in posts for facts in post.facts]
-    found = list(map(_facts.get, raw))
-    if None in found:
+    if None in post.known_facts:
         if len(_facts) > _MOST_FACTS:
             _facts.clear()
-        for unknown in set(raw) - _facts.keys():
+        for unknown in set(post.facts) - _facts.keys():
             *texts, response_cache = unknown
-            _facts[unknown] = (*(text or "" for text in texts), response_cache == "hit")
-        found = list(map(_facts.get, raw))
-    return cast("list[Facts]", found)
+            facts = (*(text or "" for text in texts), response_cache == "hit")
+            _facts[unknown] = facts, said(unknown)
+        return [_facts[facts] for facts in post.facts]
+    return cast("list[KnownFacts]", post.known_facts)
 
 
-def _leaders(columns: Columns) -> np.ndarray:
-    identity = columns.identity
-    order = np.lexsort((columns.place, identity[:, 1], identity[:, 0]))
+def _leaders(identity: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """For each row the one of the same identity that arrived first: nearly always itself."""
+    if len(np.unique(identity[:, 1])) == len(identity):
+        return np.arange(len(identity))
+    order = np.lexsort((place, identity[:, 1], identity[:, 0]))
     ordered = identity[order]
     starts = np.ones(len(order), dtype=bool)
     starts[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
@@ -163,17 +177,16 @@ def _written(batch: _Batch) -> np.ndarray:
 def _in_one_transaction(batch: _Batch) -> np.ndarray:
     _make_partitions(batch.columns.days)
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT nextval(pg_get_serial_sequence('ingest_batch', 'id'))")
-            (batch_id,) = cursor.fetchone()
+        batch_id = _note_batch(batch)
         batch.records["batch_id"] = batch_id
         _copy_unknown(batch)
         fates = _fates(batch)
+        if fates.any():
+            _correct_batch(batch_id, fates)
         conflicts = np.flatnonzero(fates == Fate.CONFLICT).tolist()
         if conflicts:
             events, times = batch.columns.events, batch.columns.time_us
             quarantine.keep_conflicts([(events[row], instant(int(times[row]))) for row in conflicts])
-        _note_batch(batch_id, batch, fates)
     return fates
 
 
@@ -264,7 +277,7 @@ def _copy_units(cursor: Any, batch: _Batch, fresh: np.ndarray) -> None:  # Any: 
 
 def _fates(batch: _Batch) -> np.ndarray:
     """Whoever says what was kept under its identity is a duplicate; whoever says otherwise, a conflict."""
-    content = batch.columns.content
+    content = batch.content
     kept = content[batch.leader]
     first = batch.leader == np.arange(len(batch.leader))
     if batch.stored:
@@ -277,20 +290,26 @@ def _fates(batch: _Batch) -> np.ndarray:
     return np.where(first, Fate.ACCEPTED, np.where(content == kept, Fate.DUPLICATE, Fate.CONFLICT))
 
 
-def _note_batch(batch_id: int, batch: _Batch, fates: np.ndarray) -> None:
-    accepted = batch.columns.time_us[fates == Fate.ACCEPTED]
-    now = timezone.now()
-    IngestBatch.objects.create(
-        id=batch_id,
-        received_at=now,
-        accepted=len(accepted),
-        duplicates=int((fates == Fate.DUPLICATE).sum()),
-        conflicts=int((fates == Fate.CONFLICT).sum()),
-        first_at=instant(int(accepted.min())) if len(accepted) else now,
-        last_at=instant(int(accepted.max())) if len(accepted) else now,
-        folded_at=None if len(accepted) else now,  # nothing to fold
-        **_refused(batch.posts),
-    )
+def _note_batch(batch: _Batch) -> int:
+    """Open the batch as if everything in it were new; its id."""
+    times = batch.columns.time_us
+    bounds = instant(int(times.min())), instant(int(times.max()))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO ingest_batch (received_at, accepted, duplicates, conflicts, first_at, last_at,"
+            " rejected, content_dropped) VALUES (clock_timestamp(), %s, 0, 0, %s, %s, %s, %s) RETURNING id",
+            [len(times), *bounds, *_refused(batch.posts).values()],
+        )
+        return int(cursor.fetchone()[0])
+
+
+def _correct_batch(batch_id: int, fates: np.ndarray) -> None:
+    """Not everything was new. Where nothing was, there is nothing to fold."""
+    accepted, duplicates, conflicts = (int((fates == fate).sum()) for fate in Fate)
+    noted = IngestBatch.objects.filter(pk=batch_id)
+    noted.update(accepted=accepted, duplicates=duplicates, conflicts=conflicts)
+    if not accepted:
+        noted.update(folded_at=timezone.now())
 
 
 def _note_nothing(posts: Sequence[Post]) -> None:

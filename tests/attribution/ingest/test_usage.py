@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from attribution.ingest import rules
 from attribution.ingest.decoding import decode_one
 from attribution.ingest.native import Arrivals
-from attribution.ingest.post import Post, facts_of, names_of
+from attribution.ingest.post import NOTHING_KNOWN, Known, Post, facts_of, names_of
 from attribution.ingest.schema import MOST_TOKENS
 from attribution.ingest.times import microseconds
 from attribution.ingest.usage import settle_usage
@@ -110,11 +110,11 @@ def test_the_quick_proof_never_says_more_than_the_rules(
     truth = [rules.broken_rule(each, now_us=now_us) for each in batch]
     # A combination is known only because an event with it was sound.
     sound = [each for each, problem in zip(batch, truth, strict=True) if problem is None]
-    names = {names_of(each) for each in sound} if everything_is_known else set()
-    facts = {facts_of(each) for each in sound} if everything_is_known else set()
-    post = Post.of(Arrivals(batch, list(range(len(batch)))), "", "")
+    known = Known({names_of(each): (1, 0) for each in sound}, {facts_of(each): ((), 0) for each in sound})
+    arrivals = Arrivals(batch, list(range(len(batch))))
+    post = Post.of(arrivals, "", "", known if everything_is_known else NOTHING_KNOWN)
 
-    assert rules.broken_rules(post, now_us=now_us, known_names=names, known_facts=facts) == truth
+    assert rules.broken_rules(post, now_us=now_us) == truth
 
 
 def test_units_are_stored_exactly(send: Send) -> None:
