@@ -62,7 +62,8 @@ def meter_prices(quote: Quote, *, from_response_cache: bool) -> list[MeterPrice]
 
 def unit_meter_ids(names: Iterable[str]) -> dict[str, int]:
     """The numbers of per-call units by name, giving new ones the next numbers."""
-    wanted = set(names)
+    if not (wanted := set(names)):
+        return {}
     known = dict(UnitMeter.objects.filter(name__in=wanted).values_list("name", "id"))
     if missing := sorted(wanted - known.keys()):
         UnitMeter.objects.bulk_create([UnitMeter(name=name) for name in missing], ignore_conflicts=True)
