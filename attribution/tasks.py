@@ -8,6 +8,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from attribution import identity_audit, partitions, rollups, verification
+from attribution.ingest.otlp import settling
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +21,20 @@ def fold_batches() -> None:
         logger.info(
             "folded", extra={"calls": result.calls, "batches": result.batches, "seconds": result.seconds}
         )
+
+
+@shared_task
+def settle_spans() -> None:
+    """Book the calls that spans tell of, once these have waited for their relatives."""
+    result = settling.settle()
+    if result.decided or result.booked or result.refused:
+        logger.info("settled spans", extra={"decided": result.decided, "booked": result.booked})
+
+
+@shared_task
+def forget_spans() -> None:
+    """Drop spans whose relatives cannot be expected any more."""
+    settling.forget()
 
 
 @shared_task

@@ -19,6 +19,17 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 1.0,
         "options": {"queue": "books", "expires": 2},
     },
+    # Calls out of the spans that tell of them.
+    "spans": {
+        "task": "attribution.tasks.settle_spans",
+        "schedule": 1.0,
+        "options": {"queue": "books", "expires": 2},
+    },
+    "old_spans": {
+        "task": "attribution.tasks.forget_spans",
+        "schedule": crontab(minute="*/5"),
+        "options": {"queue": "books", "expires": 300},
+    },
     # Partitions of the days ahead; single calls past retention.
     "partitions": {
         "task": "attribution.tasks.keep_partitions",

@@ -7,6 +7,8 @@ from csp.decorators import csp_update
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from attribution.api.traces import traces
+
 # The API browser draws its own styles; its page alone may, and it shows nothing of the books.
 _browser = csp_update({"style-src": [SELF, UNSAFE_INLINE]})(
     SpectacularSwaggerSplitView.as_view(url_name="schema")
@@ -17,6 +19,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/docs/", _browser, name="api-docs"),
     path("api/v1/", include("attribution.api.urls")),
     path("api/v1/", include("pricing.urls")),
+    # Where OpenTelemetry exporters and the Langfuse SDK send spans: paths of their making.
+    path("v1/traces", traces, name="traces"),
+    path("api/public/otel/v1/traces", traces, name="traces-langfuse"),
     path("accounts/", include("finops.accounts.sign_in_urls")),
     path("", include("finops.accounts.urls")),
     path("", include("attribution.urls")),

@@ -28,7 +28,7 @@ _encode = msgspec.json.Encoder().encode
 def post_events(request: HttpRequest) -> HttpResponse:
     """Take in a batch of events; 200 says that what it counts as accepted is durable."""
     try:
-        sender = Sender.of(_ingest_key(request))
+        sender = Sender.of(ingest_key(request.META.get("HTTP_AUTHORIZATION", "")))
         arrivals = parse(read_body(request), request.META.get("CONTENT_TYPE", ""))
         outcome = take_in(arrivals, sender)
     except FinopsError as error:
@@ -37,8 +37,9 @@ def post_events(request: HttpRequest) -> HttpResponse:
     return HttpResponse(_encode(outcome.as_dict()), content_type="application/json")
 
 
-def _ingest_key(request: HttpRequest) -> ApiKey:
-    key = authenticate_key(request.META.get("HTTP_AUTHORIZATION", ""))
+def ingest_key(authorization: str) -> ApiKey:
+    """The key of a header, if it may send. Raises Unauthenticated or NotAllowed."""
+    key = authenticate_key(authorization)
     if key is None:
         raise Unauthenticated("Send an API key as: Authorization: Bearer KEY.")
     if not key.allows(Scope.INGEST):

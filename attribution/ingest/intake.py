@@ -52,6 +52,14 @@ def take_in(arrivals: Arrivals, sender: Sender) -> Outcome:
     A small batch shares its transaction with others that arrive meanwhile. Raises Unavailable when
     nothing could be made durable.
     """
+    post = admit(arrivals, sender).identify()
+    if len(post.events) <= groups.LARGEST_SHARED:
+        return groups.write(post)
+    return writer.write([post])[0]
+
+
+def admit(arrivals: Arrivals, sender: Sender) -> Post:
+    """Leave only what is sound, noting of everything else why not. Writes nothing."""
     for event in arrivals.events:
         event.source = event.source or sender.source
     if sender.is_bound or not all(map(is_settled, arrivals.events)):
@@ -62,10 +70,7 @@ def take_in(arrivals: Arrivals, sender: Sender) -> Outcome:
     problems = broken_rules(post, now_us=time.time_ns() // 1000)
     if any(problems):
         post.keep(_rejecting(arrivals, problems))
-    post.identify()
-    if len(post.events) <= groups.LARGEST_SHARED:
-        return groups.write(post)
-    return writer.write([post])[0]
+    return post
 
 
 def _rejecting(arrivals: Arrivals, problems: list[FieldProblem | None]) -> list[bool]:

@@ -94,6 +94,11 @@ def parse(body: bytes, content_type: str) -> Arrivals:
 
 def from_records(records: Iterable[Any], *, lax: bool = False) -> Arrivals:  # Any: as decoded
     """Events that were decoded elsewhere; ``lax`` reads numbers from text, as CSV has them."""
+    if not lax and isinstance(records, list):
+        try:
+            return Arrivals(msgspec.convert(records, list[Event]), list(range(len(records))))
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            pass
     return _one_by_one(records, lax=lax)
 
 

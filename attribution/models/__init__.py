@@ -28,6 +28,7 @@ from attribution.models.rollups import (
     UserDay,
     Verification,
 )
+from attribution.models.spans import Fate, OtlpSpan, SpanAttribute
 
 __all__ = [
     "Attribution",
@@ -44,12 +45,15 @@ __all__ = [
     "DimensionSet",
     "DurationDay",
     "DurationOwnerDay",
+    "Fate",
     "Feature",
     "FeatureOwnership",
     "IngestBatch",
+    "OtlpSpan",
     "QuarantineReason",
     "Quarantined",
     "RegistryState",
+    "SpanAttribute",
     "TaskDay",
     "Team",
     "TeamPlacement",

@@ -1,0 +1,61 @@
+"""Which attributes hold our names: our own, those instrumentations move them to, those mapped by hand."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from attribution.ingest.otlp.names import METADATA, OURS, RESOURCE_WORDS
+from attribution.models.spans import SpanAttribute
+
+
+@dataclass(frozen=True, slots=True)
+class Spellings:
+    """For each of our names the attributes to look at, in order."""
+
+    on_span: Mapping[str, tuple[str, ...]]
+    on_resource: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, mapped: Iterable[tuple[str, str]] = ()) -> Spellings:
+        """``mapped`` are pairs of our name and another attribute that holds it, in order."""
+        own: dict[str, tuple[str, ...]] = {name: _own_spellings(name) for name in OURS}
+        more: dict[str, list[str]] = {name: [] for name in OURS}
+        for name, attribute in mapped:
+            more[name].append(attribute)
+        return cls(
+            on_span={name: (*own[name], *more[name], *_in_metadata(name)) for name in OURS},
+            on_resource={name: (*own[name], *more[name], *RESOURCE_WORDS.get(name, ())) for name in OURS},
+        )
+
+
+def _own_spellings(name: str) -> tuple[str, ...]:
+    """``finops.session`` and ``finops.session_id`` say the same."""
+    short = name.removesuffix("_id")
+    words = dict.fromkeys((name, short))
+    return tuple(f"{place}{word}" for place in ("finops.", "baggage.finops.") for word in words)
+
+
+def _in_metadata(name: str) -> tuple[str, ...]:
+    return tuple(f"{place}{word}" for place in METADATA for word in (f"finops.{name}", name))
+
+
+_LOOK_AGAIN_SECONDS = 5.0
+_remembered: tuple[float, Spellings] | None = None
+
+
+def current_spellings() -> Spellings:
+    """With what people have mapped; this process looks again every few seconds."""
+    global _remembered
+    now = time.monotonic()
+    if _remembered is None or now - _remembered[0] > _LOOK_AGAIN_SECONDS:
+        mapped = SpanAttribute.objects.values_list("name", "attribute")
+        _remembered = now, Spellings.of(mapped)
+    return _remembered[1]
+
+
+def forget_spellings() -> None:
+    """Look again at the next request."""
+    global _remembered
+    _remembered = None

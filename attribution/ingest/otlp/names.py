@@ -1,0 +1,269 @@
+"""How instrumentations spell what we need: for each of our names, the attributes that may hold it.
+
+Of several spellings the first that is there counts, so a span that carries two of them for the same
+tokens is counted once. The lists follow what the exporters send, not only what the conventions say.
+"""
+
+from __future__ import annotations
+
+_G = "gen_ai.usage."
+_L = "llm.token_count."
+_A = "ai.usage."
+
+USAGE: dict[str, tuple[str, ...]] = {
+    "input_tokens": (
+        f"{_G}input_tokens",
+        f"{_G}prompt_tokens",
+        f"{_L}prompt",
+        f"{_A}inputTokens",
+        f"{_A}promptTokens",
+        f"{_A}tokens",
+        "llm.usage.prompt_tokens",
+    ),
+    "output_tokens": (
+        f"{_G}output_tokens",
+        f"{_G}completion_tokens",
+        f"{_L}completion",
+        f"{_A}outputTokens",
+        f"{_A}completionTokens",
+        "llm.usage.completion_tokens",
+    ),
+    "cache_read_tokens": (
+        f"{_G}cache_read.input_tokens",
+        f"{_G}cache_read_input_tokens",
+        f"{_G}cache_read_tokens",
+        f"{_G}input_cached_tokens",
+        f"{_G}details.cache_read_tokens",
+        f"{_G}details.cache_read_input_tokens",
+        f"{_G}details.cached_tokens",
+        f"{_L}prompt_details.cache_read",
+        f"{_A}inputTokenDetails.cacheReadTokens",
+        f"{_A}cachedInputTokens",
+        "llm.usage.cache_read_input_tokens",
+    ),
+    "cache_write_tokens": (
+        f"{_G}cache_write.input_tokens",
+        f"{_G}cache_creation.input_tokens",
+        f"{_G}cache_creation_input_tokens",
+        f"{_G}cache_write_tokens",
+        f"{_G}details.cache_write_tokens",
+        f"{_G}details.cache_creation_input_tokens",
+        f"{_L}prompt_details.cache_write",
+        f"{_A}inputTokenDetails.cacheWriteTokens",
+        "llm.usage.cache_creation_input_tokens",
+    ),
+    "cache_write_1h_tokens": (
+        "anthropic.usage.cache_creation.ephemeral_1h_input_tokens",
+        f"{_G}details.ephemeral_1h_input_tokens",
+        f"{_G}details.cache_creation_ephemeral_1h_input_tokens",
+    ),
+    "reasoning_tokens": (
+        f"{_G}reasoning.output_tokens",
+        f"{_G}reasoning_tokens",
+        f"{_G}details.reasoning_tokens",
+        f"{_L}completion_details.reasoning",
+        f"{_A}outputTokenDetails.reasoningTokens",
+        f"{_A}reasoningTokens",
+    ),
+    "audio_input_tokens": (
+        f"{_G}audio.input_tokens",
+        f"{_G}input_audio_tokens",
+        f"{_G}details.input_audio_tokens",
+        f"{_L}prompt_details.audio",
+    ),
+    "audio_output_tokens": (
+        f"{_G}audio.output_tokens",
+        f"{_G}output_audio_tokens",
+        f"{_G}details.output_audio_tokens",
+        f"{_L}completion_details.audio",
+    ),
+}
+
+# The provider's own usage object, as JSON in one attribute.
+USAGE_OBJECTS = ("langfuse.observation.usage_details", f"{_G}raw")
+
+PROVIDER = (
+    "gen_ai.provider.name",
+    "gen_ai.system",
+    "llm.provider",
+    "llm.system",
+    "ai.model.provider",
+)
+MODEL = (
+    "gen_ai.response.model",
+    "ai.response.model",
+    "gen_ai.request.model",
+    "llm.model_name",
+    "llm.response.model",
+    "llm.request.model",
+    "embedding.model_name",
+    "langfuse.observation.model.name",
+    "ai.model.id",
+)
+MODEL_REQUESTED = ("gen_ai.request.model", "llm.request.model", "llm.request.model_name", "ai.model.id")
+SERVICE_TIER = (
+    "gen_ai.openai.response.service_tier",
+    "openai.response.service_tier",
+    "gen_ai.response.service_tier",
+    "gen_ai.usage.service_tier",
+)
+REGION = ("cloud.region", "aws.region")
+END_USER = (
+    "enduser.id",
+    "user.id",
+    "gen_ai.user",
+    "gen_ai.request.user",
+    "langfuse.user.id",
+    "traceloop.association.properties.user_id",
+)
+SESSION = (
+    "session.id",
+    "gen_ai.conversation.id",
+    "langfuse.session.id",
+    "traceloop.association.properties.session_id",
+)
+ERROR_TYPE = ("error.type", "exception.type")
+# Seconds until the first token came.
+FIRST_TOKEN_SECONDS = (
+    "gen_ai.response.time_to_first_chunk",
+    "gen_ai.server.time_to_first_token",
+    "gen_ai.latency.time_to_first_token",
+)
+FIRST_TOKEN_MS = ("ai.response.msToFirstChunk",)
+REPORTED_COST = ("gen_ai.usage.cost", "operation.cost", "gen_ai.cost.total_cost", "llm.cost.total")
+
+# What the span is about. The first that is there decides.
+OPERATION = ("gen_ai.operation.name", "llm.request.type")
+KIND = ("openinference.span.kind", "traceloop.span.kind", "langfuse.observation.type")
+# Spans of these operations and kinds hold calls together; they are none, whatever they repeat.
+CONTAINERS = frozenset(
+    {
+        "agent",
+        "chain",
+        "create_agent",
+        "evaluator",
+        "event",
+        "execute_tool",
+        "guardrail",
+        "invoke_agent",
+        "invoke_workflow",
+        "plan",
+        "retriever",
+        "span",
+        "task",
+        "tool",
+        "workflow",
+    }
+)
+# Of these a provider makes a call, also where the span carries no usage.
+CALLS = frozenset(
+    {
+        "chat",
+        "completion",
+        "embedding",
+        "embeddings",
+        "generate_content",
+        "generation",
+        "llm",
+        "messages",
+        "response",
+        "responses",
+        "text_completion",
+    }
+)
+
+# Our own names, on the span, on its resource or in its baggage; the first place that has one wins.
+OURS = (
+    "team",
+    "feature",
+    "tier",
+    "environment",
+    "workflow",
+    "step",
+    "prompt_version",
+    "release",
+    "customer",
+    "end_user",
+    "session_id",
+    "task_id",
+)
+# In front of our name, with and without ``finops.`` before it.
+METADATA = (
+    "traceloop.association.properties.",
+    "langfuse.trace.metadata.",
+    "langfuse.observation.metadata.",
+    "ai.telemetry.metadata.",
+    "gen_ai.request.metadata.",
+)
+# Where nobody said it in our words, on the resource.
+RESOURCE_WORDS = {
+    "environment": ("deployment.environment.name", "deployment.environment"),
+    "release": ("service.version",),
+}
+
+# A provider that calls itself by its API, as "openai.chat" or "anthropic.messages".
+MODELS_OF_PROVIDERS = (
+    ("claude", "anthropic"),
+    ("gpt-", "openai"),
+    ("chatgpt", "openai"),
+    ("o1", "openai"),
+    ("o3", "openai"),
+    ("o4", "openai"),
+    ("text-embedding-", "openai"),
+    ("gemini", "google"),
+    ("mistral", "mistral"),
+    ("codestral", "mistral"),
+    ("grok", "xai"),
+    ("deepseek", "deepseek"),
+    ("command", "cohere"),
+)
+
+_CONTENT_PREFIXES = (
+    "gen_ai.prompt",
+    "gen_ai.completion",
+    "gen_ai.input.messages",
+    "gen_ai.output.messages",
+    "gen_ai.system_instructions",
+    "gen_ai.tool.definitions",
+    "gen_ai.tool.call.arguments",
+    "gen_ai.tool.call.result",
+    "llm.input_messages",
+    "llm.output_messages",
+    "llm.prompts",
+    "llm.completions",
+    "llm.invocation_parameters",
+    "llm.tools",
+    "llm.request.functions",
+    "input.",
+    "output.",
+    "embedding.embeddings",
+    "embedding.text",
+    "retrieval.documents",
+    "traceloop.entity.input",
+    "traceloop.entity.output",
+    "langfuse.observation.input",
+    "langfuse.observation.output",
+    "langfuse.trace.input",
+    "langfuse.trace.output",
+    "ai.prompt",
+    "ai.response.text",
+    "ai.response.toolCalls",
+    "ai.response.object",
+    "ai.value",
+    "ai.toolCall.",
+    "request_data",
+    "response_data",
+    "all_messages_events",
+    "pydantic_ai.all_messages",
+    "final_result",
+    "events",
+    "tool_arguments",
+    "tool_response",
+    "model_request_parameters",
+)
+_NOT_CONTENT = frozenset({"gen_ai.prompt.version", "gen_ai.prompt.name"})
+
+
+def is_content(key: str) -> bool:
+    """Whether an attribute of this name may hold what was asked or answered."""
+    return key.startswith(_CONTENT_PREFIXES) and key not in _NOT_CONTENT

@@ -1,0 +1,210 @@
+"""From held spans to the books: each call once, however many spans tell of it.
+
+A span waits a moment for its relatives. Then it is a call of its own unless a span inside it tells of
+the same call (it is a container), or a span around it was booked before (its usage is counted there).
+The decision is committed before anything is booked and never taken twice, so a crash between the two
+books the same again, which its identity makes a duplicate.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+import msgspec
+from django.conf import settings
+from django.db import connection, transaction
+
+from attribution.ingest import quarantine
+from attribution.ingest.intake import Sender, take_in
+from attribution.ingest.native import Arrivals
+from attribution.ingest.schema import Event
+from attribution.models.spans import Fate
+
+AT_ONCE = 5_000
+REMEMBERED = timedelta(hours=24)
+# A trace without any call tells nothing, as far as one can know by then.
+LINKS_REMEMBERED = timedelta(minutes=5)
+_LOCK = "hashtext('attribution.settle')"
+_MOST_ANCESTORS = 100
+
+_decode_said = msgspec.json.Decoder(dict[str, str]).decode
+_decode = msgspec.msgpack.Decoder(Event).decode
+Key = tuple[UUID, int]
+
+# Each call and every span around it, in the traces of ``due``.
+_AROUND = f"""
+around AS (
+    SELECT s.trace_id, s.span_id, s.has_usage, s.parent_id AS outer_id, 1 AS depth
+    FROM otlp_span s
+    WHERE s.trace_id IN (SELECT trace_id FROM due) AND s.fate <> {Fate.LINK.value} AND s.parent_id IS NOT NULL
+    UNION ALL
+    SELECT a.trace_id, a.span_id, a.has_usage, p.parent_id, a.depth + 1
+    FROM around a JOIN otlp_span p ON p.trace_id = a.trace_id AND p.span_id = a.outer_id
+    WHERE p.parent_id IS NOT NULL AND a.depth < {_MOST_ANCESTORS}
+)"""
+# An attempt that failed without usage tells of another call than a span around it that has usage.
+_DECIDE = f"""
+WITH RECURSIVE due AS MATERIALIZED (
+    SELECT trace_id, span_id FROM otlp_span
+    WHERE fate = {Fate.WAITING.value} AND received_at < clock_timestamp() - %(wait)s::interval
+    ORDER BY received_at LIMIT {AT_ONCE}
+),{_AROUND},
+decided AS (
+    SELECT s.trace_id, s.span_id,
+           CASE WHEN EXISTS (
+                    SELECT FROM around inner_call
+                    WHERE inner_call.trace_id = s.trace_id AND inner_call.outer_id = s.span_id
+                      AND (inner_call.has_usage OR NOT s.has_usage)
+                ) THEN {Fate.CONTAINER.value}
+                WHEN EXISTS (
+                    SELECT FROM around JOIN otlp_span o
+                      ON o.trace_id = around.trace_id AND o.span_id = around.outer_id
+                    WHERE around.trace_id = s.trace_id AND around.span_id = s.span_id
+                      AND o.fate IN ({Fate.BOOKING.value}, {Fate.BOOKED.value})
+                      AND (s.has_usage OR NOT o.has_usage)
+                ) THEN {Fate.REPEATED.value}
+                ELSE {Fate.BOOKING.value} END AS fate
+    FROM otlp_span s JOIN due USING (trace_id, span_id)
+)
+UPDATE otlp_span SET fate = decided.fate, event = CASE decided.fate WHEN {Fate.BOOKING.value} THEN event END
+FROM decided
+WHERE otlp_span.trace_id = decided.trace_id AND otlp_span.span_id = decided.span_id
+"""
+# What is decided but not written, with what the spans around it say, the nearest first.
+_TO_BOOK = f"""
+WITH RECURSIVE due AS MATERIALIZED (
+    SELECT trace_id, span_id, api_key, key_team, event FROM otlp_span
+    WHERE fate = {Fate.BOOKING.value} ORDER BY received_at LIMIT {AT_ONCE}
+),{_AROUND}
+SELECT due.trace_id, due.span_id, due.api_key, due.key_team, due.event,
+       (SELECT array_agg(o.said ORDER BY around.depth)
+        FROM around JOIN otlp_span o ON o.trace_id = around.trace_id AND o.span_id = around.outer_id
+        WHERE around.trace_id = due.trace_id AND around.span_id = due.span_id AND o.said IS NOT NULL)
+FROM due
+"""
+_MARK = """
+UPDATE otlp_span SET fate = marked.fate, event = NULL
+FROM unnest(%s::uuid[], %s::bigint[], %s::smallint[]) AS marked (trace_id, span_id, fate)
+WHERE otlp_span.trace_id = marked.trace_id AND otlp_span.span_id = marked.span_id
+"""
+_FORGET = f"""
+DELETE FROM otlp_span s
+WHERE (s.received_at < clock_timestamp() - %(remembered)s::interval
+       AND s.fate NOT IN ({Fate.WAITING.value}, {Fate.BOOKING.value}))
+   OR (s.fate = {Fate.LINK.value} AND s.received_at < clock_timestamp() - %(links)s::interval
+       AND NOT EXISTS (SELECT FROM otlp_span c
+                       WHERE c.trace_id = s.trace_id AND c.fate <> {Fate.LINK.value}))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What one round did."""
+
+    decided: int = 0
+    booked: int = 0
+    refused: int = 0
+
+
+def settle(*, wait: timedelta | None = None) -> Settled:
+    """Decide on every span that has waited long enough and book the calls; nothing while another does.
+
+    ``wait`` is how long a span waits for its relatives, by default OTLP_SETTLE_SECONDS.
+    """
+    wait = timedelta(seconds=settings.OTLP_SETTLE_SECONDS) if wait is None else wait
+    decided = booked = refused = 0
+    with _alone() as is_alone:
+        while is_alone:
+            number = _decide(wait)
+            kept, bad = _book()
+            decided, booked, refused = decided + number, booked + kept, refused + bad
+            if not number and not kept and not bad:
+                break
+    return Settled(decided, booked, refused)
+
+
+def forget() -> int:
+    """Drop spans whose relatives cannot be expected any more; how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FORGET, _seconds(remembered=REMEMBERED, links=LINKS_REMEMBERED))
+        return int(cursor.rowcount)
+
+
+def _seconds(**spans: timedelta) -> dict[str, str]:
+    """As PostgreSQL reads an interval."""
+    return {name: f"{span.total_seconds()} seconds" for name, span in spans.items()}
+
+
+@contextmanager
+def _alone() -> Iterator[bool]:
+    """Whether nobody else settles; held over several transactions, and freed with the connection."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT pg_try_advisory_lock({_LOCK})")
+        is_alone = bool(cursor.fetchone()[0])
+    try:
+        yield is_alone
+    finally:
+        if is_alone:
+            with connection.cursor() as cursor:
+                cursor.execute(f"SELECT pg_advisory_unlock({_LOCK})")
+
+
+@transaction.atomic
+def _decide(wait: timedelta) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(_DECIDE, _seconds(wait=wait))
+        return int(cursor.rowcount)
+
+
+def _book() -> tuple[int, int]:
+    """Write what is decided; how many are in the books, and how many were refused."""
+    with connection.cursor() as cursor:
+        cursor.execute(_TO_BOOK)
+        rows = cursor.fetchall()
+    if not rows:
+        return 0, 0
+    by_key: dict[tuple[str, str], list[Event]] = defaultdict(list)
+    for _, _, api_key, key_team, event, around in rows:
+        by_key[api_key, key_team].append(_complete(_decode(bytes(event)), key_team, around or ()))
+    refused: set[str] = set()
+    for (api_key, key_team), events in by_key.items():
+        refused |= _write(events, Sender("", api_key, key_team))
+    _mark([(trace_id, span_id) for trace_id, span_id, *_ in rows], refused)
+    return len(rows) - len(refused), len(refused)
+
+
+def _complete(event: Event, key_team: str, around: Sequence[str]) -> Event:
+    """What the call itself does not say, as the nearest span around it does; never another key's team."""
+    for said in around:
+        for name, value in _decode_said(said).items():
+            if getattr(event, name) is None and not (name == "team" and key_team not in ("", value)):
+                setattr(event, name, value)
+    return event
+
+
+def _write(events: list[Event], sender: Sender) -> set[str]:
+    """The ids of those that the rules refuse by now: they were acknowledged, so they are kept aside."""
+    outcome = take_in(Arrivals(events, list(range(len(events)))), sender)
+    rejected = outcome.arrivals.rejected
+    quarantine.keep_invalid(
+        (sender.api_key, each.event_id or "", each.problem, each.said) for each in rejected
+    )
+    return {each.event_id or "" for each in rejected}
+
+
+def _mark(keys: Sequence[Key], refused: set[str]) -> None:
+    fates = [
+        (Fate.REFUSED if _event_id(*key) in refused else Fate.BOOKED).value if refused else Fate.BOOKED.value
+        for key in keys
+    ]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_MARK, [[trace for trace, _ in keys], [span for _, span in keys], fates])
+
+
+def _event_id(trace_id: UUID, span_id: int) -> str:
+    return f"{trace_id.hex}:{span_id.to_bytes(8, 'big', signed=True).hex()}"

@@ -1,0 +1,60 @@
+"""Spans of model calls between their arrival and the books, and what their attributes are called."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Fate(models.IntegerChoices):
+    """What became of a span. The number is what the database stores."""
+
+    WAITING = 0, "waiting for what is inside it"
+    LINK = 1, "no call: says only which span is inside which"
+    BOOKING = 2, "a call of its own, not written yet"
+    BOOKED = 3, "in the books"
+    CONTAINER = 4, "repeats the calls inside it"
+    REPEATED = 5, "repeated by a span around it that was booked before"
+    REFUSED = 6, "breaks a rule that was new when it was written"
+
+
+class OtlpSpan(models.Model):
+    """One span as acknowledged, remembered for a day so that a late relative finds it."""
+
+    trace_id = models.UUIDField()
+    span_id = models.BigIntegerField()
+    parent_id = models.BigIntegerField(null=True)
+    received_at = models.DateTimeField()
+    fate = models.SmallIntegerField(choices=Fate)
+    has_usage = models.BooleanField()
+    # Under which key it came.
+    api_key = models.TextField()
+    key_team = models.TextField()
+    said = models.JSONField(null=True)  # our names, for the calls inside
+    event = models.BinaryField(null=True)  # msgpack; until it is in the books
+    pk = models.CompositePrimaryKey("trace_id", "span_id")
+
+    class Meta:
+        db_table = "otlp_span"
+        indexes = (
+            # Serves settling: what still waits, oldest first.
+            models.Index(
+                fields=["received_at"],
+                name="otlp_span_unsettled",
+                condition=models.Q(fate__in=[Fate.WAITING, Fate.BOOKING]),
+            ),
+            # Serves forgetting.
+            models.Index(fields=["received_at"], name="otlp_span_received"),
+        )
+
+
+class SpanAttribute(models.Model):
+    """An attribute that holds one of our names, as mapped by a person; looked at after our own."""
+
+    name = models.CharField(max_length=32)  # ours: team, feature, ...
+    attribute = models.CharField(max_length=256)
+    position = models.SmallIntegerField(default=0)
+
+    class Meta:
+        db_table = "span_attribute"
+        ordering = ("position", "id")
+        constraints = (models.UniqueConstraint(fields=["name", "attribute"], name="span_attribute_once"),)
