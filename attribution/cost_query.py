@@ -96,11 +96,8 @@ TOKENS: Mapping[str, tuple[Meter, ...]] = {
     "image_cached_tokens": (Meter.IMAGE_CACHED,),
     "image_output_tokens": (Meter.IMAGE_OUTPUT,),
 }
-# Exact numbers of different ones: the measure, its table and the column that names one.
-DISTINCT: Mapping[str, tuple[str, str]] = {
-    "tasks": ("task_day", "task_key"),
-    "active_users": ("user_day", "user_key"),
-}
+# Exact numbers of different ones: the measure and the table of their segments.
+DISTINCT: Mapping[str, str] = {"tasks": "task_day", "active_users": "user_day"}
 PERCENTILES: Mapping[str, float] = {"p50_duration_ms": 0.50, "p95_duration_ms": 0.95}
 MEASURES = (*COSTS, *COUNTS, *TOKENS, *DISTINCT, *PERCENTILES)
 DEFAULT_MEASURES = ("effective_cost", "calls", "input_tokens", "output_tokens")

@@ -15,7 +15,7 @@ _COLUMNS = {
     "tool_calls": "e.tool_calls",
     **{meter.label: f"e.{meter.label}::bigint" for meter in HOT_METERS},
 }
-_NAMED = {"user_key": "end_user", "task_key": "task_id"}
+_NAMED = {"user_day": "end_user", "task_day": "task_id"}
 
 
 def raw_usage(names: tuple[str, ...], *, start: str, end: str, local: str) -> str:
@@ -35,11 +35,11 @@ def raw_units(*, start: str, end: str, local: str) -> str:
     return f"(SELECT {_PLACED}, unit.meter_id, unit.quantity {calls} AND {bounds})"
 
 
-def raw_named(column: str, *, start: str, end: str, local: str) -> str:
-    """One row a call that names an end user (``user_key``) or a task (``task_key``)."""
-    name = f"e.{_NAMED[column]}"
+def raw_named(table: str, *, start: str, end: str, local: str) -> str:
+    """One row a call that names an end user (as in ``user_day``) or a task (as in ``task_day``)."""
+    name = f"e.{_NAMED[table]}"
     calls = _calls(start, end, local)
-    return f"(SELECT {_PLACED}, hashtextextended({name}, 0) AS {column} {calls} AND {name} IS NOT NULL)"
+    return f"(SELECT {_PLACED}, ARRAY[hashtextextended({name}, 0)] AS keys {calls} AND {name} IS NOT NULL)"
 
 
 def raw_durations(*, start: str, end: str, local: str) -> str:

@@ -120,7 +120,7 @@ WHERE all_calls > 0 OR level = {TOTAL}
     def distinct(self, measure: str) -> tuple[str, Mapping[str, Any]]:
         """Exact numbers of different users or tasks."""
         s = Statement()
-        table, column = DISTINCT[measure]
+        table = DISTINCT[measure]
         levels = []
         for level, ranks, buckets in self._level_list():
             chosen = "".join(f"{name}, " for name in (*ranks, *buckets))
@@ -134,10 +134,11 @@ WHERE all_calls > 0 OR level = {TOTAL}
         sql = f"""
 WITH {self._owners(s)}{self._slots(s)},
 seen AS MATERIALIZED (
-    SELECT DISTINCT {self._listed()}{self._bucket()} AS b, u.{column} AS key
-    FROM {self._named_ones(table, column, s)} u
+    SELECT DISTINCT {self._listed()}{self._bucket()} AS b, key
+    FROM {self._named_ones(table, s)} u
     JOIN owner o ON o.dimension_set_id = u.dimension_set_id AND u.day >= o.first_day AND u.day < o.end_day
     {self._join_slots("u")}
+    CROSS JOIN unnest(u.keys) AS key
     WHERE {self._in_period(s)} AND {self._customer_condition(s)}
 ),
 answer AS ({" UNION ALL ".join(levels)})
@@ -192,8 +193,8 @@ FROM answer {self._join_names()}
 """
         return sql, s.parameters
 
-    def _named_ones(self, table: str, column: str, s: Statement) -> str:
-        return raw_named(column, **self._raw(s)) if self.query.by_customer else table
+    def _named_ones(self, table: str, s: Statement) -> str:
+        return raw_named(table, **self._raw(s)) if self.query.by_customer else table
 
     def _durations(self, s: Statement) -> str:
         """The coarsest histogram that knows everything asked about: it has the fewest rows."""

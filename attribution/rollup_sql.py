@@ -48,15 +48,14 @@ def statement(calls: str) -> str:
             "usage_day",
             "day, dimension_set_id, slot_id",
             SUMS,
-            f"SELECT day, dimension_set_id, slot_id, {_RESUMMED} FROM hourly JOIN local USING (bucket)"
+            f"SELECT day, dimension_set_id, slot_id, {_RESUMMED} FROM hourly JOIN calendar USING (bucket)"
             " GROUP BY day, dimension_set_id, slot_id",
         ),
         "customer_day": _upsert(
             "customer_day",
             "day, customer_id, dimension_set_id, slot_id",
             SUMS,
-            f"SELECT day, customer_id, dimension_set_id, slot_id, {_SUMMED}"
-            " FROM new JOIN local USING (bucket) WHERE customer_id <> 0"
+            f"SELECT day, customer_id, dimension_set_id, slot_id, {_SUMMED} FROM new WHERE customer_id <> 0"
             " GROUP BY day, customer_id, dimension_set_id, slot_id",
         ),
         "duration_day": _upsert(
@@ -72,8 +71,8 @@ def statement(calls: str) -> str:
             "SELECT day, owner_set.stand_in AS dimension_set_id, step, sum(calls) AS calls"
             " FROM timed JOIN owner_set USING (dimension_set_id) GROUP BY day, owner_set.stand_in, step",
         ),
-        "user_day": _keyed("user_day", "user_key", "end_user"),
-        "task_day": _keyed("task_day", "task_key", "task_id"),
+        "user_day": _segments("user_day", "user_key"),
+        "task_day": _segments("task_day", "task_key"),
         "unit_hour": _upsert(
             "unit_hour",
             "bucket, dimension_set_id, slot_id, meter_id",
@@ -86,24 +85,28 @@ def statement(calls: str) -> str:
             "day, dimension_set_id, slot_id, meter_id",
             ("quantity",),
             "SELECT day, dimension_set_id, slot_id, meter_id, sum(quantity) AS quantity"
-            " FROM new_unit JOIN local USING (bucket) GROUP BY day, dimension_set_id, slot_id, meter_id",
+            " FROM new_unit GROUP BY day, dimension_set_id, slot_id, meter_id",
         ),
         "customer_unit_day": _upsert(
             "customer_unit_day",
             "day, customer_id, dimension_set_id, slot_id, meter_id",
             ("quantity",),
             "SELECT day, customer_id, dimension_set_id, slot_id, meter_id, sum(quantity) AS quantity"
-            " FROM new_unit JOIN local USING (bucket) WHERE customer_id <> 0"
+            " FROM new_unit WHERE customer_id <> 0"
             " GROUP BY day, customer_id, dimension_set_id, slot_id, meter_id",
         ),
     }
     written = ",".join(f"\nto_{table} AS ({sql})" for table, sql in writes.items())
     return f"""
-WITH new AS MATERIALIZED (
-    SELECT date_bin(%(width)s::interval, occurred_at, '2000-01-01 00:00+00') AS bucket,
-           occurred_at, identity, dimension_set_id, slot_id, customer_id, status, attempt, tool_calls,
-           {", ".join(HOT)}, duration_ms, end_user, task_id
-    FROM call_event
+WITH calendar AS MATERIALIZED (
+    SELECT bucket, (bucket AT TIME ZONE %(zone)s)::date AS day
+    FROM generate_series({_bucket("%(first)s::timestamptz")}, %(last)s, %(width)s::interval) bucket
+),
+new AS MATERIALIZED (
+    SELECT bucket, day, occurred_at, identity, dimension_set_id, slot_id, customer_id, status, attempt,
+           tool_calls, {", ".join(HOT)}, duration_ms,
+           hashtextextended(end_user, 0) AS user_key, hashtextextended(task_id, 0) AS task_key
+    FROM call_event JOIN calendar ON bucket = {_bucket("occurred_at")}
     WHERE {calls}
 ),
 hourly AS MATERIALIZED (
@@ -111,14 +114,11 @@ hourly AS MATERIALIZED (
     FROM new
     GROUP BY bucket, dimension_set_id, slot_id
 ),
-local AS MATERIALIZED (
-    SELECT DISTINCT bucket, (bucket AT TIME ZONE %(zone)s)::date AS day FROM hourly
-),
 timed AS MATERIALIZED (
     SELECT day, dimension_set_id, slot_id,
            floor(16 * ln(duration_ms + 1.0::float8) / ln(2.0::float8) + 1e-9)::smallint AS step,
            count(*) AS calls
-    FROM new JOIN local USING (bucket)
+    FROM new
     WHERE duration_ms >= 0
     GROUP BY day, dimension_set_id, slot_id, step
 ),
@@ -131,23 +131,49 @@ owner_set AS MATERIALIZED (
     WHERE ds.id IN (SELECT dimension_set_id FROM hourly)
 ),
 new_unit AS MATERIALIZED (
-    SELECT new.bucket, new.dimension_set_id, new.slot_id, new.customer_id, unit.meter_id, unit.quantity
+    SELECT new.bucket, new.day, new.dimension_set_id, new.slot_id, new.customer_id,
+           unit.meter_id, unit.quantity
     FROM (SELECT occurred_at, identity, meter_id, quantity FROM call_unit WHERE {calls}) unit
     JOIN new USING (identity, occurred_at)
 ),{written}
 SELECT coalesce(sum(calls), 0) FROM hourly"""
 
 
-def _keyed(table: str, key: str, name: str) -> str:
-    """Different ones of a day, by a 64-bit hash of their names."""
-    return _upsert(
-        table,
-        f"day, dimension_set_id, slot_id, {key}",
-        ("calls",),
-        f"SELECT day, dimension_set_id, slot_id, hashtextextended({name}, 0) AS {key}, count(*) AS calls"
-        f" FROM new JOIN local USING (bucket) WHERE {name} IS NOT NULL"
-        f" GROUP BY day, dimension_set_id, slot_id, {key}",
-    )
+def _bucket(instant: str) -> str:
+    return f"date_bin(%(width)s::interval, {instant}, '2000-01-01 00:00+00')"
+
+
+def _segments(table: str, key: str) -> str:
+    """The different ones of these calls, a row a group: never an update, and no index entry for each."""
+    return f"""
+    INSERT INTO {table} (day, dimension_set_id, slot_id, calls, keys)
+    SELECT day, dimension_set_id, slot_id, count(*), array_agg(DISTINCT {key})
+    FROM new WHERE {key} IS NOT NULL
+    GROUP BY day, dimension_set_id, slot_id"""
+
+
+def compaction(table: str) -> str:
+    """Merge the segments of each group that has more than ``most`` of them, on days from ``first`` on.
+
+    Whatever else runs meanwhile, a segment is merged by the one statement that deletes it.
+    """
+    return f"""
+WITH crowded AS (
+    SELECT day, dimension_set_id, slot_id FROM {table} WHERE day >= %(first)s
+    GROUP BY day, dimension_set_id, slot_id HAVING count(*) > %(most)s
+),
+merged AS (
+    DELETE FROM {table} USING crowded
+    WHERE {table}.day = crowded.day AND {table}.dimension_set_id = crowded.dimension_set_id
+      AND {table}.slot_id = crowded.slot_id
+    RETURNING {table}.*
+)
+INSERT INTO {table} (day, dimension_set_id, slot_id, calls, keys)
+SELECT day, dimension_set_id, slot_id, counted.calls, united.keys
+FROM (SELECT day, dimension_set_id, slot_id, sum(calls) AS calls FROM merged GROUP BY 1, 2, 3) counted
+JOIN (SELECT day, dimension_set_id, slot_id, array_agg(DISTINCT key) AS keys
+      FROM merged, unnest(merged.keys) key GROUP BY 1, 2, 3) united
+USING (day, dimension_set_id, slot_id)"""
 
 
 DAY_TABLES = (
@@ -161,3 +187,4 @@ DAY_TABLES = (
     "customer_unit_day",
 )
 HOUR_TABLES = ("usage_hour", "unit_hour")
+SEGMENT_TABLES = ("user_day", "task_day")

@@ -108,6 +108,19 @@ def rebuild_day(day: date) -> int:
         return int(cursor.fetchone()[0])
 
 
+def compact(*, first: date, most: int) -> int:
+    """Merge segments of users and tasks on days from ``first`` on, where a group has more than ``most``.
+
+    Returns the number of groups merged. May run beside folds and reports.
+    """
+    merged = 0
+    with connection.cursor() as cursor:
+        for table in rollup_sql.SEGMENT_TABLES:
+            cursor.execute(rollup_sql.compaction(table), {"first": first, "most": most})
+            merged += cursor.rowcount
+    return merged
+
+
 def check_zone() -> None:
     """The books keep the zone they were opened with: it decided what a day is. Raises otherwise."""
     name = settings.REPORTING_TIME_ZONE.key

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+from datetime import date, timedelta
 
 from celery import shared_task
 from django.utils import timezone
 
 from attribution import identity_audit, partitions, rollups, verification
 from attribution.ingest.otlp import settling
+
+RECENT = timedelta(days=3)
+MOST_SEGMENTS = 8
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +25,18 @@ def fold_batches() -> None:
         logger.info(
             "folded", extra={"calls": result.calls, "batches": result.batches, "seconds": result.seconds}
         )
+
+
+@shared_task
+def compact_recent() -> None:
+    """Merge the segments that folds of the last days have left, where they are many."""
+    rollups.compact(first=timezone.localdate() - RECENT, most=MOST_SEGMENTS)
+
+
+@shared_task
+def compact_all() -> None:
+    """Leave one segment a group of each day."""
+    rollups.compact(first=date.min, most=1)
 
 
 @shared_task

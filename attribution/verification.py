@@ -95,7 +95,8 @@ def _over_days(name: str, statement: str, days: list[date]) -> Check:
     examples: list[str] = []
     for day in days:
         start = datetime(day.year, day.month, day.day, tzinfo=UTC)
-        part = _check(name, statement, {"start": start, "end": start + timedelta(days=1)})
+        bounds = {"start": start, "end": start + timedelta(days=1)}
+        part = _check(name, statement, {**bounds, "zone": settings.REPORTING_TIME_ZONE.key})
         checked, failed = checked + part.checked, failed + part.failed
         examples += part.examples
     return Check(name, checked, failed, tuple(examples[:_EXAMPLES]))

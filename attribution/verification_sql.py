@@ -60,6 +60,22 @@ RAW_CHECKS = {
     ),
 }
 
+for _table, _name, _ones in (("user_day", "end_user", "users"), ("task_day", "task_id", "tasks")):
+    RAW_CHECKS[f"{_ones} of calls are known by day"] = _verdict(
+        f"""SELECT 'set ' || dimension_set_id || ', slot ' || slot_id || ', ' || day
+            FROM (SELECT (occurred_at AT TIME ZONE %(zone)s)::date AS day, dimension_set_id, slot_id,
+                         hashtextextended({_name}, 0) AS key
+                  FROM call_event
+                  WHERE occurred_at >= %(start)s AND occurred_at < %(end)s AND {_IN_BOOKS}
+                    AND {_name} IS NOT NULL
+                  EXCEPT
+                  SELECT day, dimension_set_id, slot_id, unnest(keys) FROM {_table}
+                  WHERE day >= (%(start)s::timestamptz AT TIME ZONE %(zone)s)::date
+                    AND day <= (%(end)s::timestamptz AT TIME ZONE %(zone)s)::date) missing""",
+        f"""SELECT count({_name}) FROM call_event
+            WHERE occurred_at >= %(start)s AND occurred_at < %(end)s AND {_IN_BOOKS}""",
+    )
+
 # Batches whose calls all lie in the days compared.
 BATCHES = _verdict(
     """SELECT format('batch %%s: %%s acknowledged, %%s stored', batch.id, batch.accepted, coalesce(n, 0))

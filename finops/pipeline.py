@@ -19,6 +19,17 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 1.0,
         "options": {"queue": "books", "expires": 2},
     },
+    # Segments of users and tasks: one a group in the end, a handful meanwhile.
+    "recent_segments": {
+        "task": "attribution.tasks.compact_recent",
+        "schedule": crontab(minute="*/10"),
+        "options": {"queue": "books", "expires": 600},
+    },
+    "segments": {
+        "task": "attribution.tasks.compact_all",
+        "schedule": crontab(minute="50", hour="2"),
+        "options": {"queue": "books", "expires": 3600},
+    },
     # Calls out of the spans that tell of them.
     "spans": {
         "task": "attribution.tasks.settle_spans",

@@ -6,6 +6,7 @@ quantity x unit price and is never stored. No rows with nothing in them.
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 
@@ -131,29 +132,32 @@ class DurationOwnerDay(models.Model):
         db_table = "duration_owner_day"
 
 
-class UserDay(models.Model):
-    """Which end users were served, exactly: one row a user, day and key (xxh3-64 of the name)."""
+class SegmentFields(models.Model):
+    """Which different ones a group of calls named, exactly: 64-bit hashes of their names.
 
-    day = models.DateField()
+    Each fold adds a segment a group and never changes one; segments of a group overlap until they are
+    compacted, and their union is the group's set at all times.
+    """
+
+    day = models.DateField(db_index=True)
     dimension_set_id = models.IntegerField()
     slot_id = models.IntegerField()
-    user_key = models.BigIntegerField()
-    calls = models.IntegerField()
-    pk = models.CompositePrimaryKey("day", "dimension_set_id", "slot_id", "user_key")
+    calls = models.IntegerField()  # that named one
+    keys = ArrayField(models.BigIntegerField())
+
+    class Meta:
+        abstract = True
+
+
+class UserDay(SegmentFields):
+    """The end users served."""
 
     class Meta:
         db_table = "user_day"
 
 
-class TaskDay(models.Model):
-    """Which tasks were worked on, exactly."""
-
-    day = models.DateField()
-    dimension_set_id = models.IntegerField()
-    slot_id = models.IntegerField()
-    task_key = models.BigIntegerField()
-    calls = models.IntegerField()
-    pk = models.CompositePrimaryKey("day", "dimension_set_id", "slot_id", "task_key")
+class TaskDay(SegmentFields):
+    """The tasks worked on."""
 
     class Meta:
         db_table = "task_day"

@@ -35,16 +35,16 @@ def is_waiting() -> bool:
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_killed_in_the_middle_of_a_fold_leaves_it_to_the_next() -> None:
     made = dimension_set(), price_slot()
-    book(Call(NOON, *made, {"input": 1}, task_id="t") for _ in range(50))
+    book(Call(NOON, *made, {"input": 1}, duration_ms=1) for _ in range(50))
     environment = os.environ | {"DATABASE_URL": database_url(), "DJANGO_SETTINGS_MODULE": "finops.settings"}
 
     with transaction.atomic():
-        # A task's row that is not committed: the fold comes to it with other rows written, and waits.
+        # A day's row that is not committed: the fold comes to it with other rows written, and waits.
         with connection.cursor() as cursor:
             cursor.execute(
-                "INSERT INTO task_day (day, dimension_set_id, slot_id, task_key, calls)"
-                " VALUES ('2026-10-05', %s, %s, hashtextextended('t', 0), 1)",
-                made,
+                "INSERT INTO duration_owner_day (day, dimension_set_id, step, calls)"
+                " VALUES ('2026-10-05', %s, 16, 1)",
+                made[:1],
             )
         worker = subprocess.Popen([sys.executable, "-c", FOLD], env=environment)
         deadline = time.monotonic() + 30

@@ -9,6 +9,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection, transaction
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from pytest_django import Settings
 
 from attribution import rollup_sql, rollups
@@ -42,9 +45,8 @@ TABLES = (
     CustomerUnitDay,
     DurationDay,
     DurationOwnerDay,
-    UserDay,
-    TaskDay,
 )
+SEGMENTS = (UserDay, TaskDay)
 
 
 @pytest.fixture
@@ -54,8 +56,20 @@ def made() -> tuple[int, int]:
 
 
 def everything() -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every rollup."""
-    return {model.__name__: sorted(model.objects.values_list()) for model in TABLES}
+    """Every row of every rollup; of segments what they are together."""
+    rows = {model.__name__: sorted(model.objects.values_list()) for model in TABLES}
+    return rows | {model.__name__: united(model) for model in SEGMENTS}
+
+
+def united(model: type[UserDay | TaskDay]) -> list[tuple[Any, ...]]:
+    """Calls and different ones by group."""
+    groups: dict[tuple[Any, ...], tuple[int, set[int]]] = {}
+    for day, of_set, slot, calls, keys in model.objects.values_list(
+        "day", "dimension_set_id", "slot_id", "calls", "keys"
+    ):
+        before, ones = groups.get((day, of_set, slot), (0, set()))
+        groups[day, of_set, slot] = before + calls, ones | set(keys)
+    return sorted((*group, calls, tuple(sorted(ones))) for group, (calls, ones) in groups.items())
 
 
 def test_one_fold_fills_every_table(made: tuple[int, int]) -> None:
@@ -281,3 +295,31 @@ def test_folds_at_the_same_time_count_every_call_once() -> None:
     assert not failures
     assert UsageDay.objects.get().input == 150
     assert not IngestBatch.objects.filter(folded_at=None).exists()
+
+
+@hypothesis_settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4), st.booleans(), st.booleans()), max_size=12))
+def test_compacting_between_folds_changes_no_set(
+    made: tuple[int, int], arrivals: list[tuple[int, int, bool, bool]]
+) -> None:
+    """Whatever is folded together, and whenever segments are merged, the union is that of the calls."""
+    with transaction.atomic():
+        users: set[str] = set()
+        calls = 0
+        for user, task, folds, compacts in arrivals:
+            book([Call(NOON, *made, end_user=f"u{user}", task_id=f"t{task}")])
+            users, calls = users | {f"u{user}"}, calls + 1
+            if folds:
+                rollups.fold()
+            if compacts:
+                rollups.compact(first=DAY, most=1)
+        rollups.fold()
+        rollups.compact(first=DAY, most=1)
+
+        assert UserDay.objects.count() == bool(arrivals)
+        for _, _, _, counted, keys in united(UserDay):
+            assert counted == calls
+            assert len(keys) == len(users)
+        transaction.set_rollback(True)

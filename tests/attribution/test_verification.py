@@ -82,6 +82,8 @@ DEARER_HOURS = """
         ("UPDATE duration_day SET calls = 1000", "durations, users and tasks are part of the days"),
         ("DELETE FROM duration_owner_day", "durations by owner add up to the days"),
         ("UPDATE user_day SET calls = 1000", "durations, users and tasks are part of the days"),
+        ("UPDATE user_day SET keys = '{1}'", "users of calls are known by day"),
+        ("DELETE FROM task_day", "tasks of calls are known by day"),
         ("UPDATE usage_day SET slot_id = 999999", "usage points to a known set, slot and customer"),
         ("UPDATE customer_day SET customer_id = 999999", "usage points to a known set, slot and customer"),
         ("UPDATE attribution SET valid_from = '2026-10-06'", "every set has an owner's row for every day"),
