@@ -40,7 +40,10 @@ def judge(batch: Batch, answer: Answer) -> Verdict:
     """What an answer asks for."""
     status = answer.status
     if 200 <= status < 300:
-        return Verdict.DELIVERED if _is_ours(batch.lane, answer.body) else Verdict.MEND
+        if _is_ours(batch.lane, answer.body):
+            return Verdict.DELIVERED
+        # Nothing is what is left of an answer that was cut off within its head.
+        return Verdict.MEND if answer.body else Verdict.LATER
     if status in (404, 405) and batch.lane is Lane.OUTCOMES:
         return Verdict.UNSUPPORTED
     if status in (408, 425, 429) or status >= 500:

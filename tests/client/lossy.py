@@ -1,0 +1,61 @@
+"""A way to the server on which connections get lost: before a request arrives, or its answer."""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+from contextlib import suppress
+
+
+class LossyWay:
+    """Passes bytes on to a port, and cuts a share of the connections at a random byte, either way."""
+
+    def __init__(self, port: int, *, share: float, seed: int) -> None:
+        self._target, self._share, self._random = ("127.0.0.1", port), share, random.Random(seed)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self.cut = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def stop(self) -> None:
+        """Take no more connections."""
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                threading.Thread(target=self._join, args=(near,), daemon=True).start()
+
+    def _join(self, near: socket.socket) -> None:
+        try:
+            far = socket.create_connection(self._target, 5)
+        except OSError:
+            near.close()
+            return
+        # Where in the request or in the answer it breaks off; most pass whole.
+        breaks: list[int | None] = [None, None]
+        if self._random.random() < self._share:
+            self.cut += 1
+            breaks[self._random.randrange(2)] = self._random.randrange(300)
+        onward = threading.Thread(target=_pump, args=(near, far, breaks[0]), daemon=True)
+        onward.start()
+        _pump(far, near, breaks[1])
+        onward.join()
+        near.close()
+        far.close()
+
+
+def _pump(source: socket.socket, sink: socket.socket, left: int | None) -> None:
+    """Until one end is closed or the bytes that may pass have passed; then both directions end."""
+    with suppress(OSError):
+        while left != 0:
+            some = source.recv(65536 if left is None else left)
+            if not some:
+                break
+            sink.sendall(some)
+            left = None if left is None else left - len(some)
+    for end in (source, sink):
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
