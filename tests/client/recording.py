@@ -15,7 +15,8 @@ from typing import Any
 
 import zstandard
 
-Reply = tuple[int, dict[str, Any], dict[str, str]]  # Any: JSON
+Content = dict[str, Any] | str  # Any: JSON
+Reply = tuple[int, Content, dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Server(ThreadingHTTPServer):
         self.server_close()
 
 
-def answer(status: int, content: dict[str, Any] | None = None, **headers: str) -> Callable[[Received], Reply]:
+def answer(status: int, content: Content | None = None, **headers: str) -> Callable[[Received], Reply]:
     """Always this status, whatever is sent."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return lambda _: (status, content or {"title": "as planned", "status": status}, named)
@@ -128,7 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
             return
         status, content, headers = reply
-        said = json.dumps(content).encode()
+        said = (content if isinstance(content, str) else json.dumps(content)).encode()
         self.send_response(status)
         for name, value in {"Content-Length": str(len(said)), **headers}.items():
             self.send_header(name, value)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,11 +21,16 @@ import pytest
 from finops_client import Client, Settings, Usage
 
 from tests.client.lossy import LossyWay
+from tests.client.recording import Received, Reply, Server, answer
 from tests.instances import ROOT, Up, eventually, manage
 
 pytestmark = pytest.mark.xdist_group("instances")
 PAGE = ROOT / "docs" / "sending-events" / "python-client.md"
 THREADS, KILLS = 6, 4
+USAGE = {"prompt_tokens": 1200, "completion_tokens": 80, "prompt_tokens_details": {"cached_tokens": 1000}}
+CHUNK = {"id": "chatcmpl-1", "created": 1_790_000_000, "model": "gpt-4o-2024-08-06", "usage": USAGE}
+MESSAGE = {"role": "assistant", "content": "A secret."}
+WHOLE = {"object": "chat.completion", "choices": [{"index": 0, "finish_reason": "stop", "message": MESSAGE}]}
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +111,54 @@ def test_nothing_is_lost_and_nothing_twice_while_the_server_is_killed(up: Up) ->
     assert told.failed_requests > 0
     assert told.duplicates > 0
     assert client.close()
+
+
+def provider(received: Received) -> Reply:
+    """Answers as OpenAI does, as a stream where it is asked for one."""
+    if b'"stream":true' not in received.body:
+        return answer(200, {**CHUNK, **WHOLE}, Content_Type="application/json")(received)
+    last = json.dumps({**CHUNK, "object": "chat.completion.chunk", "choices": []})
+    return answer(200, f"data: {last}\n\ndata: [DONE]\n\n", Content_Type="text/event-stream")(received)
+
+
+def test_the_documented_programs_do_what_they_say(up: Up, server: Server, tmp_path: Path) -> None:
+    server.always = provider
+    programs = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    environment = {
+        "PYTHONPATH": str(ROOT / "finops/client"),
+        "FINOPS_URL": f"http://127.0.0.1:{up.port}",
+        "FINOPS_API_KEY": key(up, "documented"),
+        "OPENAI_BASE_URL": f"{server.url}/v1",
+        "OPENAI_API_KEY": "none",
+    }
+
+    ran = subprocess.run(
+        [sys.executable, "-c", "\n".join(programs)],
+        cwd=tmp_path,
+        env={**os.environ, **environment},
+        text=True,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    assert "A secret." in ran.stdout
+    # A server without outcomes is told apart from one that finds fault with them.
+    assert set(re.findall(r"records dropped: (\w+)", ran.stderr)) <= {"unsupported"}, ran.stderr
+    names = "d.feature, d.tier, d.environment, d.step, coalesce(c.end_user, '')"
+    measured = "c.task_id IS NOT NULL, c.duration_ms >= 0, c.ttft_ms >= 0"
+    found = rows(
+        up,
+        f"SELECT {names}, {measured}, c.input, c.cache_read, c.output FROM call_event c"
+        " JOIN dimension_set d ON d.id = c.dimension_set_id"
+        " WHERE d.source = 'documented' ORDER BY c.event_id",
+    )
+    used = (200, 1000, 80)
+    assert found == [
+        ("search-assistant", "pro", "production", "answer", "u-17", True, True, False, *used),
+        ("search-assistant", "", "production", "", "", False, True, True, *used),
+        ("nightly-digest", "", "production", "", "", False, False, False, *used),
+        ("search-assistant", "", "production", "", "", False, False, False, *used),
+        ("", "", "", "", "", False, False, False, 10, 0, 1),
+    ]

@@ -98,6 +98,20 @@ def test_a_fork_sends_its_own_events_and_not_its_parents(server: Server) -> None
     assert sorted(numbers) == sorted([[*range(50), *range(100, 130)], list(range(100, 130))])
 
 
+def test_a_client_that_nobody_holds_is_sent_for_by_its_own_process_only(server: Server) -> None:
+    text = """
+        client = Client(settings=Settings(flush_interval=0.5))
+        record(50)
+        del client
+        child = os.fork()
+        if child:
+            sys.exit(os.waitpid(child, 0)[1])
+    """
+    program(text, server.url)
+
+    assert [len(one.ids) for one in server.received] == [50]
+
+
 def test_forks_while_the_parent_sends_and_other_threads_record(server: Server) -> None:
     text = """
         client = Client(settings=Settings(flush_interval=0.01))

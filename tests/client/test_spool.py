@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -137,7 +138,9 @@ def test_files_take_turns(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_batch_is_put_aside(tmp_path: Path) -> None:
     (tmp_path / "0.batch").write_text("something else")
-    (tmp_path / "1.partial").write_text('["EVENTS"]\n["a"]\t{"event')
+    for name, age in (("1.partial", 0), ("2.partial", 7200)):
+        (tmp_path / name).write_text('["EVENTS"]\n["a"]\t{"event')
+        os.utime(tmp_path / name, (time.time() - age, time.time() - age))
     spool = Spool(tmp_path, 10_000)
     spool.keep(batch("a"))
 
@@ -146,7 +149,10 @@ def test_a_file_that_is_no_batch_is_put_aside(tmp_path: Path) -> None:
     assert taken is not None
     assert taken.ids == ("a",)
     spool.release(taken)
-    assert (tmp_path / "0.unreadable").exists()
+    assert sorted(path.name for path in tmp_path.iterdir() if path != taken.file) == [
+        "0.unreadable",
+        "1.partial",
+    ]
 
 
 def test_the_files_are_for_nobody_else_to_read(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import weakref
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime, timezone
@@ -62,7 +61,6 @@ class Client:
             self._sender = Sender(transport, self.settings)
         else:
             log.warning("No FINOPS_URL or no FINOPS_API_KEY: call events are not sent")
-        _clients.add(self)
 
     @property
     def enabled(self) -> bool:
@@ -213,11 +211,6 @@ class Client:
         requested = {} if asked in (None, model) else {"model_requested": asked}
         return self.send_event({**requested, **fields, **read, "model": model})
 
-    def forget_parent(self) -> None:
-        """In a forked child: leave to the parent what it has recorded."""
-        if self._sender is not None:
-            self._sender.forget_parent()
-
     def _send(self, lane: Lane, name: str, content: Mapping[str, Any]) -> None:
         if self._sender is None:
             return
@@ -232,15 +225,3 @@ class Client:
         self._voice.say(logging.ERROR, "unencodable", "A record cannot be sent: %s", error)
         if self._sender is not None:
             self._sender.give_up("unencodable", (name,))
-
-
-_clients: weakref.WeakSet[Client] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for client in list(_clients):
-        client.forget_parent()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -44,7 +44,7 @@ class Rejection:
 class Drop:
     """Records that are given up, and why.
 
-    ``reason`` is one of ``disabled``, ``closed``, ``unencodable``, ``too_large``, ``queue_full``,
+    ``reason`` is one of ``closed``, ``unencodable``, ``too_large``, ``queue_full``,
     ``refused`` (by the server, as a whole), ``unsupported`` (by an older server), ``undelivered`` (in the
     time there was at the end).
     """

@@ -8,6 +8,7 @@ import os
 import random
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from math import inf
 from time import monotonic
@@ -41,6 +42,7 @@ class Sender:
         self._voice = Voice()
         self._closed = False
         self._reset()
+        _senders.add(self)
         if self._spool is not None and self._spool.files():
             self._start()
 
@@ -373,3 +375,16 @@ class Sender:
             whom(what)
         except Exception:  # noqa: BLE001 (a callback of the service is no reason to stop sending)
             log.exception("A callback failed")
+
+
+# Not the clients: a sender outlives a client that nobody holds any more, until it has sent everything.
+_senders: weakref.WeakSet[Sender] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for sender in list(_senders):
+        sender.forget_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

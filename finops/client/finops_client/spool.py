@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from time import time
 
 from finops_client.records import Batch, Lane, Record, new_id
 
@@ -20,6 +21,7 @@ except ImportError:  # Windows: files may be sent twice, which the server recogn
     fcntl = None  # type: ignore[assignment]
 
 SUFFIX = ".batch"
+ABANDONED_SECONDS = 3600
 
 
 class Spool:
@@ -32,6 +34,7 @@ class Spool:
         if not os.access(self.directory, os.W_OK | os.X_OK):
             raise PermissionError(f"{self.directory} cannot be written")
         self._most_bytes = most_bytes
+        self._forget_halves()
 
     def files(self) -> list[Path]:
         """Files of whole batches, in the order they were written."""
@@ -79,6 +82,9 @@ class Spool:
 
     def done(self, batch: Batch) -> None:
         """Forget a batch that need not be sent any more."""
+        if os.name != "posix":
+            # Windows does not remove what is open.
+            self.release(batch)
         if batch.file is not None:
             with suppress(FileNotFoundError):
                 batch.file.unlink()
@@ -99,6 +105,13 @@ class Spool:
             with suppress(FileNotFoundError):
                 total += path.stat().st_size
         return total
+
+    def _forget_halves(self) -> None:
+        """Remove what processes were killed in the middle of writing, long ago."""
+        for path in self.directory.glob("*.partial"):
+            with suppress(FileNotFoundError):
+                if time() - path.stat().st_mtime > ABANDONED_SECONDS:
+                    path.unlink()
 
     def _settle_names(self) -> None:
         """A renamed file survives a loss of power once its directory is on disk."""

@@ -93,8 +93,7 @@ class Transport:
                 os.close(connection.sock.detach())
 
     def _exchange(self, path: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Answer:
-        connection = self._connection or self._connect(timeout)
-        self._connection = None
+        connection = self._connection = self._connection or self._connect(timeout)
         try:
             connection.timeout = timeout
             if connection.sock is not None:
@@ -104,10 +103,10 @@ class Transport:
             content = response.read()
             answer = Answer(response.status, content, _retry_after(response.headers.get("Retry-After")))
         except BaseException:
-            connection.close()
+            self.close()
             raise
-        if connection.sock is not None:
-            self._connection = connection
+        if connection.sock is None:
+            self._connection = None
         return answer
 
     def _connect(self, timeout: float) -> http.client.HTTPConnection:
