@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from finops_client import Client
+from finops_client import Client, Drop
 from finops_client.records import Batch, Lane, Record
 from finops_client.spool import Spool
 
@@ -93,6 +93,26 @@ def test_a_batch_too_large_on_disk_is_cut_as_well(
 
     assert eventually(lambda: len(server.stored) == 20, 10)
     assert sorted(server.stored) == sorted(ids)
+    assert eventually(lambda: list(tmp_path.iterdir()) == [], 5)
+
+
+def test_an_event_on_disk_that_breaks_the_server_is_found_and_given_up(
+    server: Server, make_client: MakeClient, tmp_path: Path
+) -> None:
+    first = nobody_there(tmp_path)
+    record(first, 3)
+    record(first, event_id="poison")
+    first.close(1)
+    server.always = lambda one: answer(500)(one) if "poison" in one.ids else server.store(one)
+
+    drops: list[Drop] = []
+    client = make_client(spool_dir=tmp_path, on_drop=drops.append)
+    # Others that pass are what tells an event at fault from a server at fault.
+    assert eventually(lambda: record(client) != [] and drops != [], 20)
+
+    assert drops == [Drop("refused", ("poison",))]
+    assert client.flush()
+    assert len(server.stored) == client.stats.recorded + 3
     assert eventually(lambda: list(tmp_path.iterdir()) == [], 5)
 
 

@@ -321,10 +321,10 @@ class Sender:
             return
         parts = batch.halves()
         if batch.file is not None and self._spool is not None:
-            for part in parts:
-                self._spool.keep(part)
-            self._spool.done(batch)
-            self._from_disk = None
+            if all(self._kept(part) for part in parts):
+                self._settle(batch)
+            else:
+                self._later(batch)
             return
         with self._lock:
             self._waiting.replace(batch, parts)

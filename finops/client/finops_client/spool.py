@@ -34,6 +34,8 @@ class Spool:
         if not os.access(self.directory, os.W_OK | os.X_OK):
             raise PermissionError(f"{self.directory} cannot be written")
         self._most_bytes = most_bytes
+        # What this process knows of files that failed: attempts, and deliveries before the first.
+        self._tried: dict[str, tuple[int, int]] = {}
         self._forget_halves()
 
     def files(self) -> list[Path]:
@@ -75,6 +77,7 @@ class Spool:
             batch = _read(path)
             if batch is not None:
                 batch.file, batch.lock = path, lock
+                batch.attempts, batch.delivered_before = self._tried.get(path.name, (0, -1))
                 return batch
             path.rename(path.with_suffix(".unreadable"))
             os.close(lock)
@@ -89,9 +92,13 @@ class Spool:
             with suppress(FileNotFoundError):
                 batch.file.unlink()
         self.release(batch)
+        if batch.file is not None:
+            self._tried.pop(batch.file.name, None)
 
     def release(self, batch: Batch) -> None:
         """Leave it for a later attempt, of any process."""
+        if batch.file is not None:
+            self._tried[batch.file.name] = (batch.attempts, batch.delivered_before)
         lock, batch.lock = batch.lock, None
         if lock is not None:
             if fcntl is not None:

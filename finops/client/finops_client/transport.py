@@ -98,7 +98,9 @@ class Transport:
             connection.timeout = timeout
             if connection.sock is not None:
                 connection.sock.settimeout(timeout)
-            connection.request("POST", self._prefix + path, body, dict(headers))
+            # A server that will not read so much answers and hangs up; its answer is worth having.
+            with suppress(BrokenPipeError):
+                connection.request("POST", self._prefix + path, body, dict(headers))
             response = connection.getresponse()
             content = response.read()
             answer = Answer(response.status, content, _retry_after(response.headers.get("Retry-After")))
