@@ -9,13 +9,14 @@ from contextlib import suppress
 
 
 class LossyWay:
-    """Passes bytes on to a port, and cuts a share of the connections at a random byte, either way."""
+    """Passes bytes on to a port. Of three connections one breaks off within its first request, and one
+    within its first answer, at a random byte."""
 
-    def __init__(self, port: int, *, share: float, seed: int) -> None:
-        self._target, self._share, self._random = ("127.0.0.1", port), share, random.Random(seed)
+    def __init__(self, port: int, *, seed: int) -> None:
+        self._target, self._random = ("127.0.0.1", port), random.Random(seed)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
-        self.cut = 0
+        self.connections = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
     def stop(self) -> None:
@@ -34,14 +35,13 @@ class LossyWay:
         except OSError:
             near.close()
             return
-        # Where in the request or in the answer it breaks off; most pass whole.
-        breaks: list[int | None] = [None, None]
-        if self._random.random() < self._share:
-            self.cut += 1
-            breaks[self._random.randrange(2)] = self._random.randrange(300)
-        onward = threading.Thread(target=_pump, args=(near, far, breaks[0]), daemon=True)
+        self.connections += 1
+        breaks = self._random.randrange(200)
+        request = breaks if self.connections % 3 == 0 else None
+        answer = breaks if self.connections % 3 == 1 else None
+        onward = threading.Thread(target=_pump, args=(near, far, request), daemon=True)
         onward.start()
-        _pump(far, near, breaks[1])
+        _pump(far, near, answer)
         onward.join()
         near.close()
         far.close()
