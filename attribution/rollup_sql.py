@@ -169,11 +169,10 @@ merged AS (
     RETURNING {table}.*
 )
 INSERT INTO {table} (day, dimension_set_id, slot_id, calls, keys)
-SELECT day, dimension_set_id, slot_id, counted.calls, united.keys
-FROM (SELECT day, dimension_set_id, slot_id, sum(calls) AS calls FROM merged GROUP BY 1, 2, 3) counted
-JOIN (SELECT day, dimension_set_id, slot_id, array_agg(DISTINCT key) AS keys
-      FROM merged, unnest(merged.keys) key GROUP BY 1, 2, 3) united
-USING (day, dimension_set_id, slot_id)"""
+SELECT day, dimension_set_id, slot_id, max(together), array_agg(DISTINCT key)
+FROM (SELECT *, sum(calls) OVER (PARTITION BY day, dimension_set_id, slot_id) AS together FROM merged) part,
+     unnest(part.keys) key
+GROUP BY day, dimension_set_id, slot_id"""
 
 
 DAY_TABLES = (

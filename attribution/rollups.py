@@ -114,8 +114,10 @@ def compact(*, first: date, most: int) -> int:
     Returns the number of groups merged. May run beside folds and reports.
     """
     merged = 0
-    with connection.cursor() as cursor:
-        for table in rollup_sql.SEGMENT_TABLES:
+    for table in rollup_sql.SEGMENT_TABLES:
+        with transaction.atomic(), connection.cursor() as cursor:
+            # Guessing few crowded groups, the planner would look each one up in the whole table.
+            cursor.execute("SET LOCAL enable_nestloop = off")
             cursor.execute(rollup_sql.compaction(table), {"first": first, "most": most})
             merged += cursor.rowcount
     return merged
