@@ -138,3 +138,29 @@ def model_tiers(rate_is_known: str) -> str:
         FROM price_slot s
     ) priced
     WINDOW model AS (PARTITION BY provider, model)"""
+
+
+def owner_durations(in_period: str, first: str, end: str) -> str:
+    """Histogram rows by owner, each with the days from ``day`` to before ``until`` that it counts.
+
+    ``first`` to ``end`` are the whole months of the period. A month's row stands for its days where one
+    row of ``owner`` holds all month; where ownership changes inside it, the single days do. The scan for
+    those is not even begun when nobody's changes.
+    """
+    month = "date_trunc('month', u.day::timestamp)"
+    return f"""(
+        SELECT dimension_set_id, step, calls, day, day + 1 AS until
+        FROM duration_owner_day u WHERE {in_period} AND NOT (u.day >= {first} AND u.day < {end})
+        UNION ALL
+        SELECT dimension_set_id, step, calls, month, (month + interval '1 month')::date
+        FROM duration_owner_month WHERE month >= {first} AND month < {end}
+        UNION ALL
+        SELECT dimension_set_id, step, calls, day, day + 1
+        FROM duration_owner_day u
+        WHERE (SELECT bool_or(first_day > {first} OR end_day < {end}) FROM owner)
+          AND u.day >= {first} AND u.day < {end}
+          AND NOT EXISTS (
+              SELECT FROM owner whole
+              WHERE whole.dimension_set_id = u.dimension_set_id
+                AND whole.first_day <= {month} AND whole.end_day >= {month} + interval '1 month')
+    )"""

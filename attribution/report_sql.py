@@ -26,6 +26,7 @@ from attribution.report_parts import (
     hot_cost,
     known,
     model_tiers,
+    owner_durations,
     pivot,
 )
 from finops.core.periods import bucket_minutes
@@ -167,9 +168,9 @@ WITH {self._owners(s)}{self._slots(s)},
 coarse AS MATERIALIZED (
     SELECT {self._listed()}{self._bucket()} AS b, u.step, sum(u.calls)::float8 AS calls
     FROM {self._durations(s)} u
-    JOIN owner o ON o.dimension_set_id = u.dimension_set_id AND u.day >= o.first_day AND u.day < o.end_day
+    JOIN owner o ON o.dimension_set_id = u.dimension_set_id AND u.day >= o.first_day AND u.until <= o.end_day
     {self._join_slots("u")}
-    WHERE {self._in_period(s)} AND {self._customer_condition(s)}
+    WHERE {self._customer_condition(s)}
     GROUP BY {self._listed()}b, u.step
 ),
 histogram AS (
@@ -198,10 +199,16 @@ FROM answer {self._join_names()}
 
     def _durations(self, s: Statement) -> str:
         """The coarsest histogram that knows everything asked about: it has the fewest rows."""
+        in_period = self._in_period(s)
         if self.query.by_customer:
-            return raw_durations(**self._raw(s))
+            return f"(SELECT *, day + 1 AS until FROM {raw_durations(**self._raw(s))} u WHERE {in_period})"
         places = {DIMENSIONS[name].place for name in self.query.used}
-        return "duration_owner_day" if places <= {Place.OWNER} else "duration_day"
+        if not places <= {Place.OWNER}:
+            return f"(SELECT *, day + 1 AS until FROM duration_day u WHERE {in_period})"
+        months = self.query.period.whole_months()
+        if months is None or self.query.granularity == Granularity.DAY:
+            return f"(SELECT *, day + 1 AS until FROM duration_owner_day u WHERE {in_period})"
+        return owner_durations(in_period, s.bind(months.first), s.bind(months.end))
 
     def _raw(self, s: Statement) -> dict[str, str]:
         """What is needed to read single calls."""

@@ -71,6 +71,14 @@ def statement(calls: str) -> str:
             "SELECT day, owner_set.stand_in AS dimension_set_id, step, sum(calls) AS calls"
             " FROM timed JOIN owner_set USING (dimension_set_id) GROUP BY day, owner_set.stand_in, step",
         ),
+        "duration_owner_month": _upsert(
+            "duration_owner_month",
+            "month, dimension_set_id, step",
+            ("calls",),
+            "SELECT date_trunc('month', day::timestamp)::date AS month,"
+            " owner_set.stand_in AS dimension_set_id, step, sum(calls) AS calls"
+            " FROM timed JOIN owner_set USING (dimension_set_id) GROUP BY month, owner_set.stand_in, step",
+        ),
         "user_day": _segments("user_day", "user_key"),
         "task_day": _segments("task_day", "task_key"),
         "unit_hour": _upsert(
@@ -137,6 +145,18 @@ new_unit AS MATERIALIZED (
     JOIN new USING (identity, occurred_at)
 ),{written}
 SELECT coalesce(sum(calls), 0) FROM hourly"""
+
+
+# The only rollup by month: what leaves with a day is taken out of it.
+WITHOUT_DAY = """
+WITH leaving AS (
+    SELECT date_trunc('month', day::timestamp)::date AS month, dimension_set_id, step, calls
+    FROM duration_owner_day WHERE day = %(day)s
+)
+UPDATE duration_owner_month kept SET calls = kept.calls - leaving.calls
+FROM leaving
+WHERE kept.month = leaving.month AND kept.dimension_set_id = leaving.dimension_set_id
+  AND kept.step = leaving.step"""
 
 
 def _bucket(instant: str) -> str:

@@ -100,12 +100,15 @@ def rebuild_day(day: date) -> int:
         lock(cursor)
         check_zone()
         _refuse_if_dropped(cursor, day, first, last)
+        cursor.execute(rollup_sql.WITHOUT_DAY, {"day": day})
         for table in rollup_sql.DAY_TABLES:
             cursor.execute(f"DELETE FROM {table} WHERE day = %s", [day])
         for table in rollup_sql.HOUR_TABLES:
             cursor.execute(f"DELETE FROM {table} WHERE bucket >= %s AND bucket < %s", [first, last])
         cursor.execute(_OF_DAY, {**_grid(), "first": first, "last": last})
-        return int(cursor.fetchone()[0])
+        calls = int(cursor.fetchone()[0])
+        cursor.execute("DELETE FROM duration_owner_month WHERE calls = 0")
+    return calls
 
 
 def compact(*, first: date, most: int) -> int:

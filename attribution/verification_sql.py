@@ -144,6 +144,14 @@ BOOK_CHECKS = {
         ("day", "step"),
         "a.calls IS DISTINCT FROM b.calls",
     ),
+    "durations by owner of days add up to the months": _same(
+        """SELECT date_trunc('month', day::timestamp)::date AS month, dimension_set_id, step,
+                  sum(calls) AS calls
+           FROM duration_owner_day GROUP BY 1, 2, 3""",
+        "SELECT month, dimension_set_id, step, calls FROM duration_owner_month",
+        ("month", "dimension_set_id", "step"),
+        "a.calls IS DISTINCT FROM b.calls",
+    ),
     "usage points to a known set, slot and customer": _verdict(
         """SELECT 'set ' || dimension_set_id || ', slot ' || slot_id
            FROM (SELECT DISTINCT dimension_set_id, slot_id FROM usage_day

@@ -132,6 +132,19 @@ class DurationOwnerDay(models.Model):
         db_table = "duration_owner_day"
 
 
+class DurationOwnerMonth(models.Model):
+    """The same by whole months: for long periods, of which only the edges need single days."""
+
+    month = models.DateField()  # its first day
+    dimension_set_id = models.IntegerField()
+    step = models.SmallIntegerField()
+    calls = models.IntegerField()
+    pk = models.CompositePrimaryKey("month", "dimension_set_id", "step")
+
+    class Meta:
+        db_table = "duration_owner_month"
+
+
 class SegmentFields(models.Model):
     """Which different ones a group of calls named, exactly: 64-bit hashes of their names.
 

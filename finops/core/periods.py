@@ -38,6 +38,12 @@ class Period:
     def is_whole_month(self) -> bool:
         return self == Period.month_of(self.first)
 
+    def whole_months(self) -> Period | None:
+        """The calendar months that lie inside it, as one period; None when there is none."""
+        first = self.first if self.first.day == 1 else Period.month_of(self.first).end
+        end = self.end.replace(day=1)
+        return Period(first, end) if first < end else None
+
     def before(self) -> Period:
         """What to compare with: the month before a whole month, else as many days just before."""
         if self.is_whole_month:

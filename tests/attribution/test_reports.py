@@ -232,6 +232,30 @@ def test_percentiles_are_the_same_from_the_coarse_and_from_the_fine_histogram() 
     assert len(coarse) == 2
 
 
+def test_percentiles_over_whole_months_follow_an_owner_that_changes_inside_one() -> None:
+    """Months stand for their days, save where ownership is cut: then the days themselves are read."""
+    team("search", "chat")
+    slot = price_slot()
+    sets = [dimension_set(feature="finder"), dimension_set(team="chat")]
+    ownership.own_feature("finder", "search", actor="ann")
+    ownership.own_feature("finder", "chat", effective_from=date(2026, 9, 15), actor="ann")
+    start = datetime(2026, 7, 20, 12, tzinfo=UTC)
+    book(Call(start + timedelta(days=n), sets[n % 2], slot, duration_ms=50 + n * n) for n in range(120))
+    rollups.fold()
+
+    measures = ("p50_duration_ms", "p95_duration_ms")
+    for period in (
+        Period(date(2026, 7, 25), date(2026, 11, 10)),
+        Period(date(2026, 9, 1), date(2026, 10, 1)),
+    ):
+        for granularity in (Granularity.TOTAL, Granularity.MONTH):
+            asked: dict[str, Any] = {"period": period, "granularity": granularity, "measures": measures}
+            coarse = ask(group_by=("team",), **asked)
+            fine = ask(group_by=("team", "model"), **asked)
+            assert coarse == {key[:1]: total for key, total in fine.items()}
+            assert set(coarse) == {("search",), ("chat",)}
+
+
 def test_by_customer_users_tasks_and_durations_are_read_from_the_calls(made: tuple[int, int]) -> None:
     book(
         [

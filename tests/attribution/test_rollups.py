@@ -21,6 +21,7 @@ from attribution.models import (
     CustomerUnitDay,
     DurationDay,
     DurationOwnerDay,
+    DurationOwnerMonth,
     IngestBatch,
     TaskDay,
     UnitDay,
@@ -45,6 +46,7 @@ TABLES = (
     CustomerUnitDay,
     DurationDay,
     DurationOwnerDay,
+    DurationOwnerMonth,
 )
 SEGMENTS = (UserDay, TaskDay)
 
