@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from typing import Any
 
 from prometheus_client import multiprocess
+
+from finops.embedded.launch import end_with_parent
 
 worker_class = "gthread"
 threads = 8
@@ -25,6 +28,13 @@ accesslog = None
 errorlog = "-"
 # Its place would be shared by every instance of this account, and nothing here speaks to it.
 control_socket_disable = True
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Left behind by a killed master, a worker would keep the port from the next one for a while."""
+    end_with_parent(signal.SIGKILL)
+    if os.getppid() != worker.ppid:
+        os._exit(1)
 
 
 def post_worker_init(worker: Any) -> None:

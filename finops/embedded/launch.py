@@ -51,10 +51,15 @@ def main(argv: list[str]) -> None:
         hold(file)
     assume(identity)
     if int(death_signal):
-        _call(_libc.prctl, PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
+        end_with_parent(int(death_signal))
         if os.getppid() != parent:
             sys.exit(f"{program[0]} was not started: its parent had already ended")
     os.execv(program[0], program)  # noqa: S606  (no shell is wanted)
+
+
+def end_with_parent(death_signal: int) -> None:
+    """Let the kernel send this process a signal when the one that started it ends, however it ends."""
+    _call(_libc.prctl, PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
 
 
 def hold(file: str) -> None:
