@@ -21,7 +21,8 @@ WHERE c.relkind = 'r' AND (c.relname = ANY(%(books)s) OR i.inhparent::regclass::
 
 
 def measure(server: Server) -> Iterator[Row]:
-    """Against the JSON that the events arrived as, uncompressed."""
+    """Against the JSON that the events arrived as, uncompressed; as a night's tasks leave the books."""
+    server.probe("nightly")
     with server.connect() as connection:
         connection.execute("VACUUM")
         size = connection.execute(_SIZE, {"books": list(_BOOKS)}).fetchone()
