@@ -1,0 +1,1 @@
+"""Records what real OpenTelemetry clients send, as fixtures; see the README one folder up."""
