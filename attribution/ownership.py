@@ -59,6 +59,16 @@ def lock() -> datetime:
     return known_from
 
 
+# Tagging rules give sets a team or a feature that they do not name.
+_TOUCHED = """
+    ds.team = ANY(%(teams)s) OR ds.key_team = ANY(%(teams)s) OR ds.feature = ANY(%(features)s)
+    OR ds.id IN (
+        SELECT dimension_set_id FROM attribution
+        WHERE known_to IS NULL AND (team = ANY(%(teams)s) OR feature = ANY(%(features)s))
+    )
+"""
+
+
 def reattribute(known_from: datetime, *, teams: Iterable[str] = (), features: Iterable[str] = ()) -> int:
     """Recompute the sets that these teams or features can touch; returns how many rows are new.
 
@@ -70,9 +80,8 @@ def reattribute(known_from: datetime, *, teams: Iterable[str] = (), features: It
     touched.update(
         FeatureOwnership.objects.filter(team__slug__in=teams).values_list("feature__slug", flat=True)
     )
-    where = "ds.team = ANY(%(teams)s) OR ds.key_team = ANY(%(teams)s) OR ds.feature = ANY(%(features)s)"
     with connection.cursor() as cursor:
-        return _run(cursor, where, {"teams": teams, "features": list(touched)}, known_from)
+        return _run(cursor, _TOUCHED, {"teams": teams, "features": list(touched)}, known_from)
 
 
 def reattribute_all(known_from: datetime) -> int:

@@ -3,9 +3,14 @@
 Each history is laid out as spans of days without gaps (a missing beginning is a span of nothing),
 and a set's days are cut by every span that matters to it. Equal neighbours are joined again, so a
 row is written only where something changes.
+
+A call's team is what a tagging rule says, else the team it names, else the owner of its feature, else
+the team of its API key; its feature and tier are what a rule says, else what it names.
 """
 
 from __future__ import annotations
+
+from attribution.tagging_sql import RULING, SAID
 
 
 def _spans(name: str, table: str, subject: tuple[str, str], target: tuple[str, str]) -> str:
@@ -64,35 +69,40 @@ _SAME = """
 REATTRIBUTE = f"""
 WITH {_OWNER}, {_PLACE}, {_UNIT},
 wanted AS (
-    SELECT ds.id, ds.team AS tag, ds.feature, ds.tier, ds.api_key, ds.key_team,
+    SELECT ds.id, ds.feature, ds.tier, ds.api_key, ds.key_team,
            tagged.slug AS tagged_team, keyed.slug AS keyed_team,
-           CASE WHEN ds.team <> '' THEN format('unknown team "%%s"', ds.team) END AS unknown_tag
+           CASE WHEN ds.team <> '' THEN format('unknown team "%%s"', ds.team) END AS unknown_tag,
+           {SAID}
     FROM dimension_set ds
     LEFT JOIN attribution_team tagged ON tagged.slug = ds.team
     LEFT JOIN attribution_team keyed ON keyed.slug = ds.key_team
     WHERE {{sets}}
 ),
+{RULING},
 found AS (
-    SELECT id, feature, tier, '(,)'::daterange AS span, tagged_team AS team, 'event tag' AS rule
-    FROM wanted
-    WHERE tagged_team IS NOT NULL
+    SELECT id, has_feature AS feature, has_tier AS tier, span, coalesce(ruled_team, tagged_team) AS team,
+           CASE WHEN ruled_team IS NULL THEN 'event tag'
+                ELSE format('tagging rule "%%s"', team_rule) END || also AS rule
+    FROM ruling
+    WHERE ruled_team IS NOT NULL OR tagged_team IS NOT NULL
     UNION ALL
-    SELECT id, feature, tier, coalesce(owner.span, '(,)'), coalesce(owner.target, keyed_team),
+    SELECT id, has_feature, has_tier, ruling.span * coalesce(owner.span, '(,)'),
+           coalesce(owner.target, keyed_team),
            CASE
                WHEN owner.target IS NOT NULL THEN concat_ws(
-                   '; ', format('owner of feature "%%s"', feature), unknown_tag)
+                   '; ', format('owner of feature "%%s"', has_feature), unknown_tag)
                WHEN keyed_team IS NOT NULL THEN concat_ws(
                    '; ', format('team of API key "%%s"', api_key), unknown_tag)
                ELSE 'no team: ' || coalesce(nullif(concat_ws(
                    '; ', unknown_tag,
-                   CASE WHEN feature <> '' THEN format('feature "%%s" has no owner', feature) END,
+                   CASE WHEN has_feature <> '' THEN format('feature "%%s" has no owner', has_feature) END,
                    CASE WHEN key_team <> '' THEN format(
                        'unknown team "%%s" of API key "%%s"', key_team, api_key) END
                ), ''), 'no team tag, no feature, and no team of the API key')
-           END
-    FROM wanted
-    LEFT JOIN owner ON owner.subject = wanted.feature
-    WHERE tagged_team IS NULL
+           END || also
+    FROM ruling
+    LEFT JOIN owner ON owner.subject = has_feature AND owner.span && ruling.span
+    WHERE ruled_team IS NULL AND tagged_team IS NULL
 ),
 placed AS (
     SELECT found.id, found.feature, found.tier, found.team, found.rule,

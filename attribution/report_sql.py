@@ -29,6 +29,7 @@ from attribution.report_parts import (
     owner_durations,
     pivot,
 )
+from attribution.tagging import splits_owners
 from finops.core.periods import bucket_minutes
 
 
@@ -203,7 +204,7 @@ FROM answer {self._join_names()}
         if self.query.by_customer:
             return f"(SELECT *, day + 1 AS until FROM {raw_durations(**self._raw(s))} u WHERE {in_period})"
         places = {DIMENSIONS[name].place for name in self.query.used}
-        if not places <= {Place.OWNER}:
+        if not places <= {Place.OWNER} or splits_owners(self.query.period):
             return f"(SELECT *, day + 1 AS until FROM duration_day u WHERE {in_period})"
         months = self.query.period.whole_months()
         if months is None or self.query.granularity == Granularity.DAY:

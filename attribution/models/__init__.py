@@ -2,6 +2,7 @@
 
 from attribution.models.dimensions import Attribution, Customer, DimensionOverflow, DimensionSet
 from attribution.models.events import CallEvent, CallUnit, IngestBatch
+from attribution.models.governance import TaggingRule, TaggingRuleVersion
 from attribution.models.owners import (
     BusinessUnit,
     CostCentre,
@@ -56,6 +57,8 @@ __all__ = [
     "Quarantined",
     "RegistryState",
     "SpanAttribute",
+    "TaggingRule",
+    "TaggingRuleVersion",
     "TaskDay",
     "Team",
     "TeamPlacement",
