@@ -76,9 +76,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, provider: str, operation: str, request: dict[str, Any]) -> None:
         asked = request["model"]
-        model = SERVED_MODELS.get(asked, asked)
         word = "embedding" if operation == "embeddings" and not _fails(request) else word_of(request)
         status = self.server.status_for(word, asked)
+        model = SERVED_MODELS.get(asked, asked) if status == 200 else asked
         usage = usage_for(word) if status == 200 else NOTHING
         number = self.server.remember(Served(provider, operation, asked, model, status, usage))
         if status != 200:
