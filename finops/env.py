@@ -79,7 +79,8 @@ def database(name: str, default: str) -> dict[str, object]:
         "PASSWORD": unquote(url.password or ""),
         "HOST": unquote(options.pop("host", url.hostname or "")),
         "PORT": str(url.port or ""),
-        "OPTIONS": {key: unquote(value) for key, value in options.items()},
+        # libpq alone would wait for as long as the network does.
+        "OPTIONS": {"connect_timeout": "5", **{key: unquote(value) for key, value in options.items()}},
     }
 
 

@@ -25,6 +25,9 @@ PUBLIC_URL = env.text("PUBLIC_URL", "http://127.0.0.1:8000")
 REPORTING_TIME_ZONE = env.zone("REPORTING_TIME_ZONE", "UTC")
 REPORTING_CURRENCY = env.currency("REPORTING_CURRENCY", "USD")
 RAW_RETENTION_DAYS = env.whole("RAW_RETENTION_DAYS", 400, least=2)
+# Where web processes keep events while the database is away, and how much of them.
+SPOOL_DIR = Path(env.text("SPOOL_DIR", str(INSTANCE.root / "spool"))).absolute()
+SPOOL_MAX_BYTES = env.whole("SPOOL_MAX_BYTES", 4 * 1024**3, least=1024**2)
 OTLP_SETTLE_SECONDS = env.whole("OTLP_SETTLE_SECONDS", 2)
 DIMENSION_VALUE_CAP = env.whole("DIMENSION_VALUE_CAP", 10_000, least=10)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 import msgspec
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -10,11 +12,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from attribution.api.ingest_shapes import EventsBody, EventsOutcome
+from attribution.api.ingest_shapes import EventsBody, EventsOutcome, EventsSpooled
 from attribution.ingest import counters
 from attribution.ingest.bodies import read_body
-from attribution.ingest.intake import Sender, take_in
+from attribution.ingest.intake import Sender
 from attribution.ingest.native import parse
+from attribution.ingest.spooled_events import take_in_or_spool
 from finops.accounts.authentication import Unauthenticated, authenticate_key
 from finops.accounts.models import ApiKey, Scope
 from finops.core.errors import FinopsError, NotAllowed
@@ -26,15 +29,19 @@ _encode = msgspec.json.Encoder().encode
 
 @csrf_exempt
 def post_events(request: HttpRequest) -> HttpResponse:
-    """Take in a batch of events; 200 says that what it counts as accepted is durable."""
+    """Take in a batch of events; 200 says that what it counts as accepted is durable.
+
+    So is what 202 counts as spooled: the database is away, and it is on this host's disk.
+    """
     try:
         sender = Sender.of(ingest_key(request.META.get("HTTP_AUTHORIZATION", "")))
         arrivals = parse(read_body(request), request.META.get("CONTENT_TYPE", ""))
-        outcome = take_in(arrivals, sender)
+        outcome = take_in_or_spool(arrivals, sender)
     except FinopsError as error:
         return problem_response(error)
     counters.count(outcome)
-    return HttpResponse(_encode(outcome.as_dict()), content_type="application/json")
+    status = HTTPStatus.ACCEPTED if outcome.spooled else HTTPStatus.OK
+    return HttpResponse(_encode(outcome.as_dict()), status=status, content_type="application/json")
 
 
 def ingest_key(authorization: str) -> ApiKey:
@@ -66,6 +73,7 @@ class SendEvents(APIView):
         },
         responses={
             200: EventsOutcome,
+            202: EventsSpooled,
             **{(status, "application/problem+json"): Problem for status in (400, 401, 403, 413, 415, 503)},
         },
     )

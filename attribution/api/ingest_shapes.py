@@ -53,6 +53,17 @@ class EventsOutcome(serializers.Serializer[dict[str, Any]]):
     )
 
 
+class EventsSpooled(serializers.Serializer[dict[str, Any]]):
+    """PostgreSQL is away: durable on the disk of this host, and booked in order when it is back."""
+
+    spooled = serializers.IntegerField(help_text="Duplicates and conflicts among them are found later.")
+    rejected = RejectedEvent(many=True)
+    content_dropped = serializers.IntegerField(help_text="Fields with prompt or completion text.")
+    unknown_fields = serializers.ListField(
+        child=serializers.CharField(), help_text="Names that were ignored; at most 20."
+    )
+
+
 class EventSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
     """Puts the event, exactly as msgspec decodes it, into the document's components."""
 

@@ -10,8 +10,8 @@ from attribution.ingest.outcome import Outcome
 _events = Counter("finops_ingest_events_total", "Events received, by what became of them.", ["result"])
 _content = Counter("finops_ingest_content_dropped_total", "Fields with prompt or completion text, dropped.")
 _spans = Counter("finops_ingest_spans_total", "Spans received, by what became of them.", ["result"])
-_accepted, _duplicate, _conflict, _rejected = (
-    _events.labels(result) for result in ("accepted", "duplicate", "conflict", "rejected")
+_accepted, _duplicate, _conflict, _rejected, _spooled = (
+    _events.labels(result) for result in ("accepted", "duplicate", "conflict", "rejected", "spooled")
 )
 
 
@@ -27,6 +27,7 @@ def count_spans(held: Held) -> None:
 def count(outcome: Outcome) -> None:
     """Count one answered request."""
     _accepted.inc(outcome.accepted)
+    _spooled.inc(outcome.spooled)
     _duplicate.inc(outcome.duplicates)
     _conflict.inc(len(outcome.conflicts))
     _rejected.inc(len(outcome.arrivals.rejected))

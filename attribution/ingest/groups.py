@@ -36,6 +36,11 @@ _pen = threading.Lock()
 _waiting: list[_Waiting] = []
 
 
+def write_one(post: Post) -> Outcome:
+    """Write one post, in company if it is small. Raises Unavailable when nothing could be made durable."""
+    return write(post) if len(post.events) <= LARGEST_SHARED else writer.write([post])[0]
+
+
 def write(post: Post) -> Outcome:
     """Write one post, alone or with others. Raises what its own writing raised, never another's."""
     mine = _Waiting(post)

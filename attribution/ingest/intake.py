@@ -52,10 +52,7 @@ def take_in(arrivals: Arrivals, sender: Sender) -> Outcome:
     A small batch shares its transaction with others that arrive meanwhile. Raises Unavailable when
     nothing could be made durable.
     """
-    post = admit(arrivals, sender).identify()
-    if len(post.events) <= groups.LARGEST_SHARED:
-        return groups.write(post)
-    return writer.write([post])[0]
+    return groups.write_one(admit(arrivals, sender).identify())
 
 
 def admit(arrivals: Arrivals, sender: Sender) -> Post:

@@ -7,7 +7,6 @@ something is, the write is undone to a savepoint, the known events are found and
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -30,13 +29,15 @@ from attribution.ingest.outcome import Outcome
 from attribution.ingest.post import Known, KnownFacts, Post, RawFacts
 from attribution.ingest.times import EPOCH, instant
 from attribution.models import IngestBatch
+from finops.core import outage
 from finops.core.errors import Unavailable
 from finops.core.meters import Meter
 from pricing.slots import SlotBook
 
 _MOST_RACES = 5
 _MOST_FACTS = 100_000
-_log = logging.getLogger(__name__)
+# The largest batch takes a second or two; a server that takes this long is as good as away.
+LONGEST_SECONDS = 20
 
 dimensions = DimensionBook()
 customers = CustomerBook()
@@ -88,15 +89,16 @@ def write(posts: Sequence[Post]) -> list[Outcome]:
     retry will find duplicates.
     """
     try:
-        if not any(post.events for post in posts):
-            _note_nothing(posts)
-            return [Outcome(post.arrivals, 0, 0, []) for post in posts]
-        batch = _prepare(posts)
-        fates = _written(batch)
+        with outage.watched(LONGEST_SECONDS):
+            if not any(post.events for post in posts):
+                _note_nothing(posts)
+                return [Outcome(post.arrivals, 0, 0, []) for post in posts]
+            batch = _prepare(posts)
+            fates = _written(batch)
     except (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError) as error:
         if not connection.in_atomic_block:
             connection.close()
-        _log.warning("The database is away: %s", error)
+        outage.note_away(error)
         raise Unavailable("The database is away: nothing was kept. Send the same events again.") from error
     return _outcomes(posts, batch, fates)
 

@@ -3,8 +3,9 @@
 A key is looked up by the SHA-256 of its secret. Each process remembers what it found for
 ``REMEMBERED_SECONDS``, so a warm look-up costs a few microseconds and no query; a revocation or a
 changed scope is therefore in force everywhere within that time. While the database is away, keys that
-a process has seen before stay valid for at most ``LONGEST_OUTAGE_SECONDS``: nobody can revoke one
-meanwhile, and ingest goes on into its spool.
+may send events and were seen on this host stay valid for at most ``LONGEST_OUTAGE_SECONDS``, also in
+processes that start meanwhile (``key_memory``): nobody can revoke one as long as the database is away
+from everybody, and ingest goes on into its spool.
 """
 
 from __future__ import annotations
@@ -22,11 +23,14 @@ from django.utils import timezone
 from rest_framework import authentication
 from rest_framework.request import Request
 
+from finops.accounts import key_memory
+from finops.accounts.key_memory import LONGEST_OUTAGE_SECONDS
 from finops.accounts.models import ApiKey, hash_secret
+from finops.core import outage
 from finops.core.errors import FinopsError, Unavailable
 
 REMEMBERED_SECONDS = 5.0
-LONGEST_OUTAGE_SECONDS = 3600.0
+LOOK_UP_SECONDS = 3
 USE_NOTED_EVERY = timedelta(minutes=1)
 MOST_REMEMBERED = 10_000
 LONGEST_HEADER = 256
@@ -92,16 +96,22 @@ def forget_keys() -> None:
 def _look_up(digest: str, stale: _Seen | None) -> _Seen:
     now = time.monotonic()
     try:
-        key = ApiKey.objects.filter(secret_hash=digest).first()
-        if key is not None and key.revoked_at is None:
-            _note_use(key)
+        with outage.watched(LOOK_UP_SECONDS):
+            key = ApiKey.objects.filter(secret_hash=digest).first()
+            if key is not None and key.revoked_at is None:
+                _note_use(key)
     except (OperationalError, InterfaceError) as error:
         return _without_database(digest, stale, now, error)
     if key is None or key.revoked_at is not None:
         _remembered.pop(digest, None)
+        key_memory.forget(digest)
         raise InvalidKey("This API key is unknown." if key is None else "This API key has been revoked.")
     expires = key.expires_at.timestamp() if key.expires_at else float("inf")
-    seen = _Seen(key, expires, read_at=now, look_again_at=now + REMEMBERED_SECONDS)
+    key_memory.keep(digest, key)
+    return _remember(digest, _Seen(key, expires, read_at=now, look_again_at=now + REMEMBERED_SECONDS))
+
+
+def _remember(digest: str, seen: _Seen) -> _Seen:
     if len(_remembered) >= MOST_REMEMBERED:
         _remembered.clear()
     _remembered[digest] = seen
@@ -120,11 +130,21 @@ def _note_use(key: ApiKey) -> None:
 def _without_database(digest: str, stale: _Seen | None, now: float, error: Exception) -> _Seen:
     if not connection.in_atomic_block:
         connection.close()
+    outage.note_away(error)
     if stale is None or now - stale.read_at > LONGEST_OUTAGE_SECONDS:
+        stale = _kept_on_disk(digest, now)
+    if stale is None:
         raise Unavailable("The database is away, so this API key cannot be checked. Try again.") from error
-    kept = replace(stale, look_again_at=now + REMEMBERED_SECONDS)
-    _remembered[digest] = kept
-    return kept
+    return _remember(digest, replace(stale, look_again_at=now + REMEMBERED_SECONDS))
+
+
+def _kept_on_disk(digest: str, now: float) -> _Seen | None:
+    kept = key_memory.recall(digest)
+    if kept is None:
+        return None
+    key, age = kept
+    expires = key.expires_at.timestamp() if key.expires_at else float("inf")
+    return _Seen(key, expires, read_at=now - age, look_again_at=now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from attribution import registry
 from finops.accounts.authentication import forget_keys
 from finops.accounts.models import ApiKey, Role, User
 from finops.accounts.people import add_person
+from finops.core import outage
 
 PASSWORD = "correct horse 42 battery"
 AddPerson = Callable[..., User]
@@ -19,7 +20,9 @@ AddKey = Callable[..., tuple[ApiKey, str]]
 @pytest.fixture(autouse=True)
 def _forgotten_keys() -> Iterator[None]:
     forget_keys()
+    outage.forget()
     yield
+    outage.forget()
     forget_keys()
 
 

@@ -17,8 +17,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from finops.accounts import key_memory
 from finops.accounts.authentication import InvalidKey, authenticate_key, forget_keys
-from finops.accounts.models import ApiKey, User
+from finops.accounts.models import ApiKey, User, hash_secret
 from finops.accounts.permissions import principal_of, requires
 from finops.core.errors import Unavailable
 from tests.accounts.conftest import AddKey
@@ -117,21 +118,59 @@ def test_the_time_of_use_is_written_at_most_once_a_minute(key: AddKey) -> None:
     assert used_at() > first  # type: ignore[operator]
 
 
-def test_while_the_database_is_away_known_keys_stay_valid_for_an_hour(key: AddKey) -> None:
-    row, secret = key("ingest")
+def test_while_the_database_is_away_known_keys_stay_valid_for_a_week(key: AddKey) -> None:
+    row, secret = key("read")
     authenticate_key(f"Bearer {secret}")
-    at = time.monotonic()
+    at, days = time.monotonic(), 86_400
 
     with patch.object(ApiKey.objects, "filter", side_effect=OperationalError("away")):
-        with patch("time.monotonic", lambda: at + 3500):
+        with patch("finops.accounts.authentication.time.monotonic", lambda: at + 6 * days):
             assert authenticate_key(f"Bearer {secret}") == row
         with (
-            patch("time.monotonic", lambda: at + 3700),
+            patch("finops.accounts.authentication.time.monotonic", lambda: at + 8 * days),
             pytest.raises(Unavailable),
         ):
             authenticate_key(f"Bearer {secret}")
         with pytest.raises(Unavailable):
             authenticate_key("Bearer fk_never_seen")
+
+
+def test_a_process_that_starts_meanwhile_knows_the_keys_that_may_send(key: AddKey) -> None:
+    row, secret = key("ingest", team="search", source="app")
+    _, reading = key("read")
+    for each in (secret, reading):
+        authenticate_key(f"Bearer {each}")
+    forget_keys()
+
+    with patch.object(ApiKey.objects, "filter", side_effect=OperationalError("away")):
+        found = authenticate_key(f"Bearer {secret}")
+        assert found is not None
+        assert [found.pk, found.name, found.team, found.source] == [row.pk, row.name, "search", "app"]
+        with pytest.raises(Unavailable):
+            authenticate_key(f"Bearer {reading}")
+
+
+def test_a_kept_key_is_nothing_to_sign_in_with_and_cannot_be_forged(key: AddKey) -> None:
+    _, secret = key("ingest")
+    authenticate_key(f"Bearer {secret}")
+    digest = hash_secret(secret)
+    kept = key_memory._path(digest)
+    assert secret not in kept.read_text() + kept.name
+    assert digest not in kept.name
+    assert kept.stat().st_mode & 0o077 == 0
+
+    kept.write_text(kept.read_text()[:-1] + "x")
+    assert key_memory.recall(digest) is None
+
+
+def test_a_revoked_key_is_no_longer_kept(key: AddKey) -> None:
+    row, secret = key("ingest")
+    authenticate_key(f"Bearer {secret}")
+    ApiKey.objects.filter(pk=row.pk).update(revoked_at=timezone.now())
+    forget_keys()
+    with pytest.raises(InvalidKey):
+        authenticate_key(f"Bearer {secret}")
+    assert key_memory.recall(hash_secret(secret)) is None
 
 
 def test_a_warm_key_costs_less_than_fifty_microseconds(key: AddKey) -> None:

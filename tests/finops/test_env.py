@@ -69,7 +69,7 @@ def test_a_database_url_is_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
         "PASSWORD": "p@ss",
         "HOST": "db.example.com",
         "PORT": "6432",
-        "OPTIONS": {"sslmode": "require"},
+        "OPTIONS": {"connect_timeout": "5", "sslmode": "require"},
     }
 
 
@@ -78,4 +78,4 @@ def test_a_socket_directory_rides_as_host(monkeypatch: pytest.MonkeyPatch) -> No
 
     found = env.database("X", "")
 
-    assert (found["HOST"], found["PORT"], found["OPTIONS"]) == ("/run/finops", "", {})
+    assert (found["HOST"], found["PORT"], found["OPTIONS"]) == ("/run/finops", "", {"connect_timeout": "5"})

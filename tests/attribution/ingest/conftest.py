@@ -15,6 +15,7 @@ from django.test import Client
 from attribution.ingest import writer
 from finops.accounts.authentication import forget_keys
 from finops.accounts.models import ApiKey, Scope
+from finops.core import outage
 
 Event = dict[str, Any]  # Any: JSON
 URL = "/api/v1/events"
@@ -25,7 +26,9 @@ def _nothing_remembered() -> Iterator[None]:
     """Processes remember ids of rows; a test's rows go when it ends."""
     writer.forget()
     forget_keys()
+    outage.forget()
     yield
+    outage.forget()
     writer.forget()
     forget_keys()
 

@@ -1,0 +1,187 @@
+"""The files of the spool: what a record looks like on the disk, and how segments are found and read.
+
+A segment is named ``<nanoseconds>-<writer>.spool``. Each record in it is
+
+    magic (4 bytes), length (uint32), xxh3-64 of the body (uint64), body
+
+and the body is MessagePack, zstd-compressed. A record is good if its checksum says so. What is cut off at
+the end was never acknowledged; whatever else is not good is damage, and the file is kept for a person.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import zstandard
+from xxhash import xxh3_64_intdigest
+
+from attribution.ingest.intake import Sender
+
+SEGMENT = ".spool"
+UNSEEN = ".new"  # a segment that is being made
+SET_ASIDE = "set-aside"
+_MAGIC = b"\xf1SP1"
+_HEAD = struct.Struct("<4sIQ")
+_log = logging.getLogger(__name__)
+
+
+class Record(msgspec.Struct, frozen=True):
+    """Something acknowledged. ``id`` is its own, for kinds whose content has no identity."""
+
+    id: str
+    at_us: int  # acknowledged, microseconds since 1970
+    kind: str
+    count: int  # how many events it stands for
+    sender: Sender
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A file of the spool."""
+
+    path: Path
+    bytes: int
+
+    @property
+    def writer(self) -> str:
+        """Which process wrote it."""
+        return self.path.stem.partition("-")[2]
+
+    @property
+    def opened_at(self) -> float:
+        """Unix seconds; a moment before its first record."""
+        return int(self.path.stem.partition("-")[0]) / 1e9
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Record).decode
+
+
+def encode(record: Record) -> bytes:
+    """The bytes of one record."""
+    body = zstandard.ZstdCompressor(level=1).compress(_encode(record))
+    return _HEAD.pack(_MAGIC, len(body), xxh3_64_intdigest(body)) + body
+
+
+def decode(data: bytes) -> tuple[list[Record], bool]:
+    """The good records of a segment, and whether anything before the last of them is damaged."""
+    found: list[Record] = []
+    place = good_until = 0
+    is_damaged = False
+    while (head := data.find(_MAGIC, place)) >= 0:
+        record, end = _record_at(data, head)
+        if record is None:
+            place = head + 1
+            continue
+        is_damaged |= head > good_until
+        found.append(record)
+        place = good_until = end
+    return found, is_damaged
+
+
+def _record_at(data: bytes, place: int) -> tuple[Record | None, int]:
+    if len(data) - place < _HEAD.size:
+        return None, place
+    _, length, checksum = _HEAD.unpack_from(data, place)
+    start, end = place + _HEAD.size, place + _HEAD.size + length
+    body = data[start:end]
+    if len(body) < length or xxh3_64_intdigest(body) != checksum:
+        return None, place
+    return _decode(zstandard.ZstdDecompressor().decompress(body)), end
+
+
+def segments(directory: Path) -> list[Segment]:
+    """All segments, the oldest first; none if there is no spool yet."""
+    found = []
+    with suppress(FileNotFoundError), os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.name.endswith(SEGMENT):
+                # It may have been replayed meanwhile.
+                with suppress(FileNotFoundError):
+                    found.append(Segment(Path(entry.path), entry.stat().st_size))
+    return sorted(found, key=lambda segment: segment.path.name)
+
+
+def is_ended(path: Path) -> bool:
+    """Whether no process can write to it any more."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def read(segment: Segment) -> list[Record]:
+    """The records of a segment that has ended, in order. A damaged file is kept aside as well."""
+    data = segment.path.read_bytes()
+    records, is_damaged = decode(data)
+    if is_damaged:
+        _log.error("A segment of the spool is damaged; it is kept in %s/", SET_ASIDE)
+        set_aside(segment.path.parent, f"{segment.path.stem}.damaged", data)
+    return records
+
+
+def set_aside(directory: Path, name: str, data: bytes) -> None:
+    """Keep bytes that cannot be replayed, durably, under a name of their own."""
+    aside = directory / SET_ASIDE
+    aside.mkdir(mode=0o700, exist_ok=True)
+    with (aside / name).open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    sync_directory(aside)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make names in it durable."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove(segment: Segment) -> None:
+    """Forget a segment all of whose records are in the database."""
+    with suppress(FileNotFoundError):
+        segment.path.unlink()
+
+
+def sweep(directory: Path) -> None:
+    """Remove what a process left that ended while making a segment: nothing was in it yet."""
+    for unseen in directory.glob(f"*{UNSEEN}"):
+        if is_ended(unseen):
+            unseen.unlink(missing_ok=True)
+
+
+def lines_by_writer(found: list[Segment]) -> Iterator[Iterator[tuple[Record, Segment | None]]]:
+    """For each writer its records in order; the last one of a segment comes with the segment, now done."""
+    by_writer: dict[str, list[Segment]] = {}
+    for segment in found:
+        by_writer.setdefault(segment.writer, []).append(segment)
+    for line in by_writer.values():
+        yield _line(line)
+
+
+def _line(line: list[Segment]) -> Iterator[tuple[Record, Segment | None]]:
+    for segment in line:
+        records = read(segment)
+        if not records:
+            remove(segment)
+        for number, record in enumerate(records, 1):
+            yield record, segment if number == len(records) else None
