@@ -43,6 +43,7 @@ Replay = Callable[[Sequence[Record]], None]
 # By name, so that a process knows them all, whatever it has imported.
 KINDS: Mapping[str, str] = {
     "events": "attribution.ingest.spooled_events.replay",
+    "spans": "attribution.ingest.otlp.holding.replay",
 }
 
 

@@ -16,9 +16,14 @@ from attribution.ingest.otlp.mapping import Spellings
 from attribution.ingest.otlp.reading import Reading, read
 from attribution.ingest.otlp.wire import Span
 from attribution.ingest.schema import Event
+from attribution.ingest.spool import spool
+from attribution.ingest.spool_files import Record
 from attribution.models.spans import Fate
+from finops.core import outage
 from finops.core.errors import FieldProblem, Unavailable
 
+_SPOOLED = "spans"
+_LONGEST_SECONDS = 20
 _encode = msgspec.msgpack.Encoder(decimal_format="string").encode
 _INSERT = """
     INSERT INTO otlp_span
@@ -44,7 +49,8 @@ class Held:
 def hold(spans: Sequence[Span], sender: Sender, spellings: Spellings) -> Held:
     """Make the sound spans durable, in one transaction; say of every other call why it is not taken.
 
-    Raises Unavailable when the database is away; then nothing is kept.
+    While the database is away they are durable in the spool. Raises Unavailable when that cannot be
+    written either; then nothing is kept.
     """
     held = Held(content_dropped=sum(span.content_dropped for span in spans))
     readings = [read(span, spellings) for span in spans if _is_named(span)]
@@ -52,8 +58,17 @@ def hold(spans: Sequence[Span], sender: Sender, spellings: Spellings) -> Held:
     rows = [_row(reading, events) for reading in readings if not reading.event or _id(reading) in events]
     held.calls = len(events)
     if rows:
-        held.known = len(rows) - _insert(rows, sender)
+        try:
+            held.known = len(rows) - _insert(rows, sender)
+        except Unavailable:
+            spool().append(_SPOOLED, sender, _encode(rows), len(rows))
     return held
+
+
+def replay(records: Sequence[Record]) -> None:
+    """Hold what was spooled. Raises Unavailable when the database is away again."""
+    for record in records:
+        _insert(_decode_rows(record.payload), record.sender)
 
 
 def _is_named(span: Span) -> bool:
@@ -77,6 +92,7 @@ def _events(readings: Sequence[Reading], sender: Sender, held: Held) -> dict[str
 
 
 _Row = tuple[UUID, int, int | None, int, bool, str | None, bytes | None]
+_decode_rows = msgspec.msgpack.Decoder(list[_Row]).decode
 
 
 def _row(reading: Reading, events: dict[str, Event]) -> _Row:
@@ -100,10 +116,11 @@ def _insert(rows: Sequence[_Row], sender: Sender) -> int:
     """How many were new."""
     columns = [list(column) for column in zip(*rows, strict=True)]
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
+        with outage.watched(_LONGEST_SECONDS), transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(_INSERT, [sender.api_key, sender.team, *columns])
             return int(cursor.rowcount)
     except (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError) as error:
         if not connection.in_atomic_block:
             connection.close()
+        outage.note_away(error)
         raise Unavailable("The database is away: nothing was kept. Send the same spans again.") from error

@@ -6,8 +6,11 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from django.db import InterfaceError, OperationalError
+
 from attribution.ingest.otlp.names import METADATA, OURS, RESOURCE_WORDS
 from attribution.models.spans import SpanAttribute
+from finops.core import outage
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +45,24 @@ def _in_metadata(name: str) -> tuple[str, ...]:
 
 
 _LOOK_AGAIN_SECONDS = 5.0
+_LOOK_UP_SECONDS = 3
 _remembered: tuple[float, Spellings] | None = None
 
 
 def current_spellings() -> Spellings:
-    """With what people have mapped; this process looks again every few seconds."""
+    """With what people have mapped; this process looks again every few seconds.
+
+    While the database is away, as it was last seen, or only our own where it never was.
+    """
     global _remembered
     now = time.monotonic()
     if _remembered is None or now - _remembered[0] > _LOOK_AGAIN_SECONDS:
-        mapped = SpanAttribute.objects.values_list("name", "attribute")
-        _remembered = now, Spellings.of(mapped)
+        try:
+            with outage.watched(_LOOK_UP_SECONDS):
+                _remembered = now, Spellings.of(SpanAttribute.objects.values_list("name", "attribute"))
+        except (OperationalError, InterfaceError) as error:
+            outage.note_away(error)
+            return _remembered[1] if _remembered else Spellings.of()
     return _remembered[1]
 
 
