@@ -19,6 +19,10 @@ class Migration(migrations.Migration):
                 ('received_at', models.DateTimeField()),
                 ('fate', models.SmallIntegerField(choices=[(0, 'waiting for what is inside it'), (1, 'no call: says only which span is inside which'), (2, 'a call of its own, not written yet'), (3, 'in the books'), (4, 'repeats the calls inside it'), (5, 'repeated by a span around it that was booked before'), (6, 'breaks a rule that was new when it was written')])),
                 ('has_usage', models.BooleanField()),
+                ('likeness', models.BigIntegerField(null=True)),
+                ('is_innermost', models.BooleanField()),
+                ('started_us', models.BigIntegerField()),
+                ('ended_us', models.BigIntegerField()),
                 ('api_key', models.TextField()),
                 ('key_team', models.TextField()),
                 ('said', models.JSONField(null=True)),
@@ -27,7 +31,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'otlp_span',
-                'indexes': [models.Index(condition=models.Q(('fate__in', [0, 2])), fields=['received_at'], name='otlp_span_unsettled'), models.Index(fields=['received_at'], name='otlp_span_received')],
+                'indexes': [models.Index(condition=models.Q(('fate__in', [0, 2])), fields=['received_at'], name='otlp_span_unsettled'), models.Index(fields=['received_at'], name='otlp_span_received'), models.Index(condition=models.Q(('likeness__isnull', False)), fields=['likeness'], name='otlp_span_alike')],
             },
         ),
         migrations.CreateModel(

@@ -26,6 +26,11 @@ class OtlpSpan(models.Model):
     received_at = models.DateTimeField()
     fate = models.SmallIntegerField(choices=Fate)
     has_usage = models.BooleanField()
+    # The same for spans that may tell of one call without being inside each other: see ``settling``.
+    likeness = models.BigIntegerField(null=True)
+    is_innermost = models.BooleanField()  # made by the provider's own SDK
+    started_us = models.BigIntegerField()
+    ended_us = models.BigIntegerField()
     # Under which key it came.
     api_key = models.TextField()
     key_team = models.TextField()
@@ -44,6 +49,10 @@ class OtlpSpan(models.Model):
             ),
             # Serves forgetting.
             models.Index(fields=["received_at"], name="otlp_span_received"),
+            # Serves settling: two spans of one call in different places.
+            models.Index(
+                fields=["likeness"], name="otlp_span_alike", condition=models.Q(likeness__isnull=False)
+            ),
         )
 
 

@@ -10,12 +10,14 @@ import msgspec
 import psycopg
 from django.db import InterfaceError, OperationalError, connection, transaction
 
+from attribution.ingest.identity import said as told
 from attribution.ingest.intake import Sender, admit
 from attribution.ingest.native import from_records
 from attribution.ingest.otlp.mapping import Spellings
+from attribution.ingest.otlp.names import PROVIDERS_OWN
 from attribution.ingest.otlp.reading import Reading, read
 from attribution.ingest.otlp.wire import Span
-from attribution.ingest.schema import Event
+from attribution.ingest.schema import Event, Usage
 from attribution.ingest.spool import spool
 from attribution.ingest.spool_files import Record
 from attribution.models.spans import Fate
@@ -27,10 +29,14 @@ _LONGEST_SECONDS = 20
 _encode = msgspec.msgpack.Encoder(decimal_format="string").encode
 _INSERT = """
     INSERT INTO otlp_span
-        (api_key, key_team, received_at, trace_id, span_id, parent_id, fate, has_usage, said, event)
-    SELECT %s, %s, clock_timestamp(), trace_id, span_id, parent_id, fate, has_usage, said::jsonb, event
-    FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::smallint[], %s::boolean[], %s::text[],
-                %s::bytea[]) AS new (trace_id, span_id, parent_id, fate, has_usage, said, event)
+        (api_key, key_team, received_at, trace_id, span_id, parent_id, fate, has_usage, likeness,
+         is_innermost, started_us, ended_us, said, event)
+    SELECT %s, %s, clock_timestamp(), trace_id, span_id, parent_id, fate, has_usage, likeness,
+           is_innermost, started_us, ended_us, said::jsonb, event
+    FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::smallint[], %s::boolean[], %s::bigint[],
+                %s::boolean[], %s::bigint[], %s::bigint[], %s::text[], %s::bytea[])
+      AS new (trace_id, span_id, parent_id, fate, has_usage, likeness, is_innermost, started_us, ended_us,
+              said, event)
     ORDER BY trace_id, span_id
     ON CONFLICT DO NOTHING
 """
@@ -91,7 +97,7 @@ def _events(readings: Sequence[Reading], sender: Sender, held: Held) -> dict[str
     return {event.event_id: event for event in arrivals.events}
 
 
-_Row = tuple[UUID, int, int | None, int, bool, str | None, bytes | None]
+_Row = tuple[UUID, int, int | None, int, bool, int | None, bool, int, int, str | None, bytes | None]
 _decode_rows = msgspec.msgpack.Decoder(list[_Row]).decode
 
 
@@ -103,9 +109,21 @@ def _row(reading: Reading, events: dict[str, Event]) -> _Row:
         _number(span.parent_id) if span.parent_id else None,
         (Fate.WAITING if event else Fate.LINK).value,
         reading.has_usage,
+        _likeness(span, event) if event and reading.has_usage else None,
+        span.scope in PROVIDERS_OWN,
+        span.start_ns // 1000,
+        span.end_ns // 1000,
         msgspec.json.encode(reading.said).decode() if reading.said else None,
         _encode(event) if event else None,
     )
+
+
+def _likeness(span: Span, event: Event) -> int:
+    """What two spans of one call agree in: the process that made it, the provider, the tokens."""
+    usage = event.usage or Usage()
+    process = (str(span.resource.get(name, "")) for name in ("service.name", "service.instance.id"))
+    tokens = (usage.input_tokens, usage.output_tokens, max(usage.cache_read_tokens, 0))
+    return told((*process, event.provider, *map(str, tokens)))
 
 
 def _number(span_id: str) -> int:

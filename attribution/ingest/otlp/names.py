@@ -100,6 +100,8 @@ MODEL = (
     "langfuse.observation.model.name",
     "ai.model.id",
 )
+# JSON with the model among the request's settings; read for it and dropped.
+REQUEST_SETTINGS = "llm.invocation_parameters"
 MODEL_REQUESTED = ("gen_ai.request.model", "llm.request.model", "llm.request.model_name", "ai.model.id")
 SERVICE_TIER = (
     "gen_ai.openai.response.service_tier",
@@ -195,11 +197,20 @@ METADATA = (
     "ai.telemetry.metadata.",
     "gen_ai.request.metadata.",
 )
+# Instrumentation that providers build into their SDKs: its spans lie inside those of others, or, for
+# streams, in a trace of their own.
+PROVIDERS_OWN = frozenset({"com.anthropic.sdk.python", "com.anthropic.sdk.typescript"})
+
 # Where nobody said it in our words, on the resource.
 RESOURCE_WORDS = {
     "environment": ("deployment.environment.name", "deployment.environment"),
     "release": ("service.version",),
 }
+
+VLLM = "vllm"
+# vLLM's engine does not say which model it serves: its resource may.
+MODEL_OF_ENGINE = ("finops.model", "gen_ai.response.model", "gen_ai.request.model")
+UNKNOWN_MODEL = "unknown"
 
 # A provider that calls itself by its API, as "openai.chat" or "anthropic.messages".
 MODELS_OF_PROVIDERS = (
@@ -231,7 +242,6 @@ _CONTENT_PREFIXES = (
     "llm.output_messages",
     "llm.prompts",
     "llm.completions",
-    "llm.invocation_parameters",
     "llm.tools",
     "llm.request.functions",
     "input.",

@@ -33,7 +33,7 @@ class Reading:
 def read(span: Span, spellings: Spellings) -> Reading:
     """Read one span. Usage counts whatever the span is called, unless it only holds calls together."""
     reading = Reading(span, said=_ours(span, spellings))
-    operation = _lower(span.attributes, names.OPERATION)
+    operation = _lower(span.attributes, names.OPERATION) or _named_by_its_name(span)[0]
     kind = _lower(span.attributes, names.KIND)
     if operation in names.CONTAINERS or (not operation and kind in names.CONTAINERS):
         return reading
@@ -48,7 +48,7 @@ def read(span: Span, spellings: Spellings) -> Reading:
 
 def _event(span: Span, operation: str, usage: dict[str, Any], said: Mapping[str, str]) -> dict[str, Any]:
     attributes = span.attributes
-    model = _text(attributes, names.MODEL)
+    model = _model(span)
     requested = _text(attributes, names.MODEL_REQUESTED)
     duration = max(span.end_ns - span.start_ns, 0) / 1e6
     event = {
@@ -173,10 +173,30 @@ def _provider(span: Span, model: str | None) -> str | None:
             return api[:-1]
     if told:
         return told
-    if span.scope.startswith("vllm"):
-        return "vllm"
-    name = (model or "").rpartition("/")[2].lower()
+    if span.scope.startswith(names.VLLM):
+        return names.VLLM
+    return _provider_of(model or "")
+
+
+def _provider_of(model: str) -> str | None:
+    name = model.rpartition("/")[2].lower()
     return next((provider for start, provider in names.MODELS_OF_PROVIDERS if name.startswith(start)), None)
+
+
+def _model(span: Span) -> str | None:
+    """As answered, else as asked for; an engine of one's own may have to be told by its resource."""
+    of_request = _json_object(span.attributes.get(names.REQUEST_SETTINGS)).get("model")
+    found = _text(span.attributes, names.MODEL) or _shown(of_request) or _named_by_its_name(span)[1]
+    if not found and span.scope.startswith(names.VLLM):
+        return _text(span.resource, names.MODEL_OF_ENGINE) or names.UNKNOWN_MODEL
+    return found or None
+
+
+def _named_by_its_name(span: Span) -> tuple[str, str]:
+    """Operation and model of a span that failed before it got any attribute: "chat claude-sonnet-4-5"."""
+    operation, _, model = span.name.partition(" ")
+    is_bare = span.has_failed and operation in names.CALLS and not _text(span.attributes, names.PROVIDER)
+    return (operation, model) if is_bare and _provider_of(model) else ("", "")
 
 
 def _status(span: Span) -> dict[str, Any]:

@@ -31,6 +31,7 @@ REMEMBERED = timedelta(hours=24)
 LINKS_REMEMBERED = timedelta(minutes=5)
 _LOCK = "hashtext('attribution.settle')"
 _MOST_ANCESTORS = 100
+_APART_US = 1_000_000  # a span that is written when a stream has ended begins after it
 
 _decode_said = msgspec.json.Decoder(dict[str, str]).decode
 _decode = msgspec.msgpack.Decoder(Event).decode
@@ -47,21 +48,49 @@ around AS (
     FROM around a JOIN otlp_span p ON p.trace_id = a.trace_id AND p.span_id = a.outer_id
     WHERE p.parent_id IS NOT NULL AND a.depth < {_MOST_ANCESTORS}
 )"""
+# Two spans of one call need not be inside each other: the provider's own SDK begins a trace of its own
+# for a stream. They agree in process, provider and tokens, and in time; the SDK's first with the other
+# instrumentation's first, the second with the second.
+_TWINS = f"""
+ranked AS (
+    SELECT s.trace_id, s.span_id, s.fate, s.likeness, s.is_innermost, s.started_us, s.ended_us,
+           row_number() OVER (PARTITION BY s.likeness, s.is_innermost
+                              ORDER BY s.started_us, s.span_id) AS place
+    FROM otlp_span s
+    WHERE s.likeness IN (
+        SELECT mine.likeness FROM otlp_span mine JOIN due USING (trace_id, span_id)
+        WHERE mine.likeness IS NOT NULL)
+      AND NOT EXISTS (SELECT FROM around WHERE around.trace_id = s.trace_id AND around.outer_id = s.span_id
+                        AND around.has_usage)
+),
+twin AS (
+    SELECT a.trace_id, a.span_id, a.is_innermost, b.fate AS other_fate
+    FROM ranked a JOIN ranked b
+      ON b.likeness = a.likeness AND b.place = a.place AND b.is_innermost <> a.is_innermost
+     AND b.started_us <= a.ended_us + {_APART_US} AND b.ended_us >= a.started_us - {_APART_US}
+)"""
 # An attempt that failed without usage tells of another call than a span around it that has usage.
 _DECIDE = f"""
 WITH RECURSIVE due AS MATERIALIZED (
     SELECT trace_id, span_id FROM otlp_span
     WHERE fate = {Fate.WAITING.value} AND received_at < clock_timestamp() - %(wait)s::interval
     ORDER BY received_at LIMIT {AT_ONCE}
-),{_AROUND},
+),{_AROUND},{_TWINS},
 decided AS (
     SELECT s.trace_id, s.span_id,
            CASE WHEN EXISTS (
                     SELECT FROM around inner_call
                     WHERE inner_call.trace_id = s.trace_id AND inner_call.outer_id = s.span_id
                       AND (inner_call.has_usage OR NOT s.has_usage)
+                ) OR EXISTS (
+                    SELECT FROM twin
+                    WHERE twin.trace_id = s.trace_id AND twin.span_id = s.span_id AND NOT twin.is_innermost
                 ) THEN {Fate.CONTAINER.value}
                 WHEN EXISTS (
+                    SELECT FROM twin
+                    WHERE twin.trace_id = s.trace_id AND twin.span_id = s.span_id
+                      AND twin.other_fate IN ({Fate.BOOKING.value}, {Fate.BOOKED.value})
+                ) OR EXISTS (
                     SELECT FROM around JOIN otlp_span o
                       ON o.trace_id = around.trace_id AND o.span_id = around.outer_id
                     WHERE around.trace_id = s.trace_id AND around.span_id = s.span_id

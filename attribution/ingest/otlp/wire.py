@@ -24,6 +24,7 @@ PROTOBUF, JSON = "application/x-protobuf", "application/json"
 MOST_SPANS = 10_000
 _FAILED = 2  # STATUS_CODE_ERROR
 _FAILED_IN_JSON = (_FAILED, "2", "STATUS_CODE_ERROR")
+_EXCEPTION = "exception"  # the event that says why a span failed
 _HEX_TRACE, _HEX_SPAN = 32, 16
 
 Value = Any  # str, int, float, bool, or lists and dicts of them
@@ -78,6 +79,9 @@ def _from_protobuf(body: bytes) -> Iterator[Span]:
             scope = scope_spans.scope.name
             for span in scope_spans.spans:
                 attributes, dropped = _attributes(span.attributes, _plain)
+                for event in span.events:
+                    if event.name == _EXCEPTION:
+                        attributes |= _attributes(event.attributes, _plain)[0]
                 yield Span(
                     span.trace_id.hex(),
                     span.span_id.hex(),
@@ -146,6 +150,11 @@ class _JsonStatus(Struct):
     code: int | str = 0
 
 
+class _JsonEvent(Struct):
+    name: str = ""
+    attributes: list[_Pair] = []
+
+
 class _JsonSpan(Struct, rename="camel"):
     trace_id: str
     span_id: str
@@ -154,6 +163,7 @@ class _JsonSpan(Struct, rename="camel"):
     start_time_unix_nano: int | str = 0
     end_time_unix_nano: int | str = 0
     attributes: list[_Pair] = []
+    events: list[_JsonEvent] = []
     status: _JsonStatus | None = None
 
 
@@ -190,6 +200,9 @@ def _from_json(body: bytes) -> Iterator[Span]:
             scope = scope_spans.scope.name if scope_spans.scope else ""
             for span in scope_spans.spans:
                 attributes, dropped = _attributes(span.attributes, _plain_json)
+                for event in span.events:
+                    if event.name == _EXCEPTION:
+                        attributes |= _attributes(event.attributes, _plain_json)[0]
                 yield Span(
                     _hex(span.trace_id, _HEX_TRACE),
                     _hex(span.span_id, _HEX_SPAN),

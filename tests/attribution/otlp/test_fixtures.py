@@ -48,7 +48,9 @@ def expected(scenario: dict[str, Any]) -> list[Call]:
             continue  # not told, or told without usage: there is nothing to book
         true = {**call, **scenario["told_wrong"]}
         counts = [0 if failed or name in lost else true[name] for name in COUNTS]
-        model = call["model_requested"] if "model" in lost or failed else call["model"]
+        model = call["model_requested"] if "model" in lost or failed else true["model"]
+        if call["provider"] == "vllm" and "model" in lost:
+            model = "unknown"
         calls.append((call["provider"], model, ERROR if failed else SUCCESS, *counts))
     return sorted(calls)
 
