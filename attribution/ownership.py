@@ -84,10 +84,16 @@ def reattribute(known_from: datetime, *, teams: Iterable[str] = (), features: It
         return _run(cursor, _TOUCHED, {"teams": teams, "features": list(touched)}, known_from)
 
 
+def reattribute_sets(known_from: datetime, where: str, parameters: dict[str, Any]) -> int:
+    """Recompute the sets for which a condition on ``dimension_set ds`` holds; as ``reattribute`` does."""
+    # Any: whatever the driver adapts
+    with connection.cursor() as cursor:
+        return _run(cursor, where, parameters, known_from)
+
+
 def reattribute_all(known_from: datetime) -> int:
     """Recompute every set; returns how many rows are new (none, unless something was amiss)."""
-    with connection.cursor() as cursor:
-        return _run(cursor, "true", {}, known_from)
+    return reattribute_sets(known_from, "true", {})
 
 
 def _run(cursor: Any, where: str, parameters: dict[str, Any], known_from: datetime | None) -> int:

@@ -17,7 +17,7 @@ from attribution import ownership
 from attribution.models import Feature, TaggingRule, TaggingRuleVersion, Team, Tier
 from attribution.organisation import today
 from attribution.tagging import Match, Saying, Standing, rule_on, rules_on, saying_of
-from attribution.tagging_sql import MATCHED, SET
+from attribution.tagging_sql import MATCHED, SET, asked_about
 from finops.accounts import audit
 from finops.core.errors import Conflict, FieldProblem, InvalidInput
 
@@ -67,7 +67,7 @@ def add(
         None,
         {**saying.as_json(), "from": _iso(effective_from), "to": _iso(effective_to)},
     )
-    ownership.reattribute_all(known_from)
+    _reattribute(rule, known_from)
     return rule_on(rule.pk, today())
 
 
@@ -98,7 +98,7 @@ def change(
         saying_of(shown).as_json() if before.is_active else None,
         {**saying.as_json(), "from": _iso(effective_from)},
     )
-    ownership.reattribute_all(known_from)
+    _reattribute(rule, known_from)
     return rule_on(rule_id, today())
 
 
@@ -111,7 +111,7 @@ def retire(rule_id: int, *, actor: str, effective_from: date | None) -> Standing
     draft = _draft(standing.rule, saying_of(shown), known_from, actor, shown.position)
     _write(replace(draft, is_active=False), effective_from)
     _record(actor, "retired", standing.rule, saying_of(shown).as_json(), {"from": _iso(effective_from)})
-    ownership.reattribute_all(known_from)
+    _reattribute(standing.rule, known_from)
     return rule_on(rule_id, today())
 
 
@@ -140,6 +140,14 @@ def reorder(rule_ids: Sequence[int], *, actor: str, effective_from: date | None)
     )
     ownership.reattribute_all(known_from)
     return rules_on(today())
+
+
+def _reattribute(rule: TaggingRule, known_from: datetime) -> None:
+    """The sets that any version of the rule asks about, as it stood until now and as it stands."""
+    versions = TaggingRuleVersion.objects.filter(rule=rule)
+    still_known = [version.match for version in versions if version.known_to in (None, known_from)]
+    where, values = asked_about(still_known)
+    ownership.reattribute_sets(known_from, where, values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,9 @@ less the days of the rules before it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
 # What rules may ask about: the dimensions a call arrives with, and the team its key was bound to.
 MATCHED = (
     "source",
@@ -30,6 +33,24 @@ SET = ("team", "feature", "tier")
 _FIELDS = ", ".join(f"'{name}'" for name in MATCHED)
 # The column of ``wanted`` that the rules read.
 SAID = f"ARRAY[{', '.join(f'ds.{name}' for name in MATCHED)}] AS said"
+
+
+def asked_about(matches: Iterable[Mapping[str, Sequence[str]]]) -> tuple[str, dict[str, Any]]:
+    """A condition on ``dimension_set ds`` that holds for the sets which meet one of these, and its values."""
+    values: dict[str, Any] = {}  # Any: whatever the driver adapts
+    alternatives = []
+    for number, match in enumerate(matches):
+        conditions = []
+        for name in sorted(match.keys() & set(MATCHED)):
+            exact, stems = f"exact_{number}_{name}", f"stems_{number}_{name}"
+            values[exact] = [value for value in match[name] if not value.endswith("*")]
+            values[stems] = [value[:-1] for value in match[name] if value.endswith("*")]
+            conditions.append(
+                f"(ds.{name} = ANY(%({exact})s::text[]) OR ds.{name} <> '' AND EXISTS ("
+                f"SELECT FROM unnest(%({stems})s::text[]) stem WHERE starts_with(ds.{name}, stem)))"
+            )
+        alternatives.append(" AND ".join(conditions) or "true")
+    return " OR ".join(f"({one})" for one in alternatives) or "false", values
 
 
 def _days(field: str, otherwise: str) -> str:
