@@ -28,6 +28,7 @@ from attribution.ingest.intake import Sender
 SEGMENT = ".spool"
 UNSEEN = ".new"  # a segment that is being made
 SET_ASIDE = "set-aside"
+DAMAGED = ".damaged"
 _MAGIC = b"\xf1SP1"
 _HEAD = struct.Struct("<4sIQ")
 _log = logging.getLogger(__name__)
@@ -132,7 +133,7 @@ def read(segment: Segment) -> list[Record]:
     records, is_damaged = decode(data)
     if is_damaged:
         _log.error("A segment of the spool is damaged; it is kept in %s/", SET_ASIDE)
-        set_aside(segment.path.parent, f"{segment.path.stem}.damaged", data)
+        set_aside(segment.path.parent, f"{segment.path.stem}{DAMAGED}", data)
     return records
 
 
@@ -145,6 +146,15 @@ def set_aside(directory: Path, name: str, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     sync_directory(aside)
+
+
+def take_back(directory: Path) -> None:
+    """Make segments again of records that were set aside, to be tried once more."""
+    for kept in (directory / SET_ASIDE).glob("*"):
+        at_us, _, name = kept.name.partition("-")
+        # Of a damaged segment the good records were replayed; the rest is for a person to look at.
+        if not kept.name.endswith(DAMAGED):
+            kept.rename(directory / f"{int(at_us) * 1000:020d}-{name}{SEGMENT}")
 
 
 def sync_directory(directory: Path) -> None:

@@ -148,6 +148,12 @@ def ask(database: Postgres, question: str) -> list[tuple[Any, ...]]:
         return list(connection.execute(question).fetchall())
 
 
+def change(database: Postgres, statement: str) -> None:
+    """Execute one statement."""
+    with psycopg.connect(database.instance.database_url()) as connection:
+        connection.execute(statement)
+
+
 def booked(database: Postgres) -> list[str]:
     """The ids of the calls in the books, in order."""
     return [event_id for (event_id,) in ask(database, "SELECT event_id FROM call_event ORDER BY event_id")]
