@@ -10,6 +10,7 @@ from attribution.api.calls import ExplainCall
 from attribution.api.costs import Costs
 from attribution.api.events import events
 from attribution.api.ingest_state import IngestHealthView, QuarantineList
+from attribution.api.litellm import litellm_log
 from attribution.api.organisation import KINDS, views_of
 
 
@@ -25,6 +26,7 @@ urlpatterns: list[URLPattern] = [
     path("events/<path:source>/<path:event_id>/explain", ExplainCall.as_view(), name="explain-event"),
     path("costs", Costs.as_view(), name="costs"),
     path("quarantine", QuarantineList.as_view(), name="quarantine"),
+    path("ingest/litellm", litellm_log, name="ingest-litellm"),
     path("ingest/health", IngestHealthView.as_view(), name="ingest-health"),
     *_organisation(),
 ]
