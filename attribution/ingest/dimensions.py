@@ -20,6 +20,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from xxhash import xxh3_128_hexdigest
 
+from attribution import contracts
 from attribution.ingest.identity import said
 from attribution.ingest.post import NAMES, KnownSet, Names, Post
 from attribution.models import DimensionSet
@@ -53,6 +54,10 @@ class DimensionBook:
         """The sets met under this key, by names as events spell them."""
         return self._known.setdefault((api_key, key_team), {})
 
+    def forget_names(self) -> None:
+        """What names stand for is to be looked up again."""
+        self._known.clear()
+
     def resolve(self, post: Post) -> list[KnownSet]:
         """The dimension set of each event, and what its names say; new sets are made and attributed."""
         found = post.known_sets
@@ -77,7 +82,7 @@ class DimensionBook:
         rows: dict[Names, Row] = {}
         examples: dict[tuple[str, str], list[str]] = {}
         for names in sorted(unknown, key=lambda names: [name or "" for name in names]):
-            source, *rest = self._cap([name or "" for name in names], examples)
+            source, *rest = self._cap(contracts.book.kept(names), examples)
             rows[names] = (source, api_key, key_team, *rest)
         ids = _made(set(rows.values()))
         for names, row in rows.items():

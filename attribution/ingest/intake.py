@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from attribution.ingest import groups, writer
+from attribution import contracts
+from attribution.ingest import groups, refusals, writer
 from attribution.ingest.native import Arrivals
 from attribution.ingest.outcome import Outcome
 from attribution.ingest.post import Post
@@ -56,18 +57,32 @@ def take_in(arrivals: Arrivals, sender: Sender) -> Outcome:
 
 
 def admit(arrivals: Arrivals, sender: Sender) -> Post:
-    """Leave only what is sound, noting of everything else why not. Writes nothing."""
+    """Leave only what is sound, noting of everything else why not. Writes down what is refused only."""
     for event in arrivals.events:
         event.source = event.source or sender.source
     if sender.is_bound or not all(map(is_settled, arrivals.events)):
         problems = [sender.refuses(event) or settle_usage(event) for event in arrivals.events]
         if any(problems):
             arrivals.keep(_rejecting(arrivals, problems))
+    if contracts.book.is_changed():
+        writer.dimensions.forget_names()
     post = Post.of(arrivals, sender.api_key, sender.team, writer.known(sender.api_key, sender.team))
     problems = broken_rules(post, now_us=time.time_ns() // 1000)
+    if contracts.book.contracts:
+        problems = _held_to_contracts(post, problems)
     if any(problems):
         post.keep(_rejecting(arrivals, problems))
+    if arrivals.rejected:
+        refusals.keep(arrivals.rejected, sender.source)
     return post
+
+
+def _held_to_contracts(post: Post, problems: list[FieldProblem | None]) -> list[FieldProblem | None]:
+    """What a source's contract refuses as well. Names that were booked before need no second look."""
+    return [
+        problem or (None if known else contracts.book.broken(names))
+        for problem, known, names in zip(problems, post.known_sets, post.names, strict=True)
+    ]
 
 
 def _rejecting(arrivals: Arrivals, problems: list[FieldProblem | None]) -> list[bool]:

@@ -40,9 +40,10 @@ def keep_conflicts(events: Sequence[tuple[Event, datetime]]) -> None:
 
 
 def keep_invalid(records: Iterable[tuple[str, str, FieldProblem, dict[str, Any]]]) -> None:
-    """List records that break a rule: (source, event id, problem, what it said, briefly)."""
+    """List records that break a rule: (its source unless it says one, event id, problem, what it said)."""
     rows = []
-    for source, event_id, problem, record in records:
+    for sender, event_id, problem, record in records:
+        source = str(record.get("source") or sender)
         payload = msgspec.json.encode(record).decode()
         key = msgspec.json.encode(["invalid", source, event_id, problem.field, problem.code, payload])
         reason = QuarantineReason.INVALID

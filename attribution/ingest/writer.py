@@ -20,6 +20,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 from psycopg.errors import CheckViolation, DeadlockDetected, SerializationFailure, UniqueViolation
 
+from attribution import contracts
 from attribution.ingest import copying, quarantine
 from attribution.ingest.columns import Columns
 from attribution.ingest.copying import UuidArray, UuidArrayDumper
@@ -79,6 +80,7 @@ def forget() -> None:
     """Drop everything this process remembers of the database."""
     global dimensions, customers, slots
     dimensions, customers, slots = DimensionBook(), CustomerBook(), SlotBook()
+    contracts.book.forget()
     _days_made.clear()
 
 

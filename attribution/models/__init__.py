@@ -2,7 +2,14 @@
 
 from attribution.models.dimensions import Attribution, Customer, DimensionOverflow, DimensionSet
 from attribution.models.events import CallEvent, CallUnit, IngestBatch
-from attribution.models.governance import TaggingRule, TaggingRuleVersion
+from attribution.models.governance import (
+    ContractMode,
+    ContractState,
+    Refusal,
+    SourceContract,
+    TaggingRule,
+    TaggingRuleVersion,
+)
 from attribution.models.owners import (
     BusinessUnit,
     CostCentre,
@@ -14,7 +21,7 @@ from attribution.models.owners import (
     TeamPlacement,
     Tier,
 )
-from attribution.models.quarantine import Quarantined, QuarantineReason
+from attribution.models.quarantine import Quarantined, QuarantineReason, Resolution
 from attribution.models.rollups import (
     BooksSetting,
     CustomerDay,
@@ -38,6 +45,8 @@ __all__ = [
     "BusinessUnit",
     "CallEvent",
     "CallUnit",
+    "ContractMode",
+    "ContractState",
     "CostCentre",
     "CostCentrePlacement",
     "Customer",
@@ -55,7 +64,10 @@ __all__ = [
     "OtlpSpan",
     "QuarantineReason",
     "Quarantined",
+    "Refusal",
     "RegistryState",
+    "Resolution",
+    "SourceContract",
     "SpanAttribute",
     "TaggingRule",
     "TaggingRuleVersion",

@@ -1,4 +1,4 @@
-"""Tagging rules: what an administrator says of calls, over what the calls say of themselves."""
+"""Tagging rules, what sources must say, and how often they did not."""
 
 from __future__ import annotations
 
@@ -46,5 +46,55 @@ class TaggingRuleVersion(models.Model):
                 condition=models.Q(known_to=None),
                 nulls_distinct=False,
                 name="a_rule_has_one_version_a_day",
+            ),
+        )
+
+
+class ContractMode(models.TextChoices):
+    """What becomes of an event that lacks a required key, or has a value that is not allowed."""
+
+    COUNT = "count", "Book it, and show how many there are"
+    QUARANTINE = "quarantine", "Refuse it, and list it in the quarantine"
+
+
+class SourceContract(models.Model):
+    """What a source's events must say. Where it says nothing about a key, anything goes."""
+
+    source = models.CharField(max_length=128, unique=True)
+    mode = models.CharField(max_length=10, choices=ContractMode, default=ContractMode.COUNT)
+    required = models.JSONField(default=list)  # keys
+    allowed = models.JSONField(default=dict)  # key: its values
+    aliases = models.JSONField(default=dict)  # key: {as sent: as kept}
+    teams = models.JSONField(default=list)  # that it may claim; none: any
+    owner = models.CharField(max_length=254, blank=True)  # whom to ask
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ("source",)
+
+    def __str__(self) -> str:
+        return self.source
+
+
+class ContractState(models.Model):
+    """One row: counts the changes, so that every process learns of one."""
+
+    version = models.BigIntegerField(default=0)
+
+
+class Refusal(models.Model):
+    """How many events of a key's source broke a rule on a UTC day, by field and code."""
+
+    day = models.DateField()
+    source = models.CharField(max_length=128)
+    field = models.CharField(max_length=64)
+    code = models.CharField(max_length=64)
+    events = models.BigIntegerField(default=0)
+    last_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=["day", "source", "field", "code"], name="refusals_are_counted_once_a_day"
             ),
         )

@@ -13,6 +13,13 @@ class QuarantineReason(models.TextChoices):
     LATE_DUPLICATE = "late_duplicate", "Same id booked on another day; the first was kept"
 
 
+class Resolution(models.TextChoices):
+    """What a person decided."""
+
+    REPLAYED = "replayed", "Replayed into the books"
+    DISMISSED = "dismissed", "Dismissed: it stays outside the books"
+
+
 class Quarantined(models.Model):
     """One record outside the books. The payload never holds prompt or completion text."""
 
@@ -28,6 +35,9 @@ class Quarantined(models.Model):
     # Tells the same record, refused again, from a new one.
     fingerprint = models.UUIDField(unique=True)
     resolved_at = models.DateTimeField(null=True)
+    resolution = models.CharField(max_length=10, choices=Resolution, blank=True, db_default="")
+    resolved_by = models.CharField(max_length=254, blank=True, db_default="")
+    note = models.TextField(blank=True, db_default="")  # why it was dismissed
 
     class Meta:
         db_table = "quarantine"
