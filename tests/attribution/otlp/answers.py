@@ -48,7 +48,9 @@ def chat(number: int, model: str, usage: Usage, *, calls_tool: bool) -> Json:
     }
 
 
-def chat_stream(number: int, model: str, usage: Usage, *, tells_usage: bool) -> Iterator[Json]:
+def chat_stream(
+    number: int, model: str, usage: Usage, *, calls_tool: bool, tells_usage: bool
+) -> Iterator[Json]:
     """A chat completion in pieces; its usage comes last and only where it was asked for."""
     common = {
         "id": f"chatcmpl-{number:08d}",
@@ -60,8 +62,12 @@ def chat_stream(number: int, model: str, usage: Usage, *, tells_usage: bool) -> 
     }
     nothing_yet: Json = {"usage": None} if tells_usage else {}
     deltas: list[tuple[Json, str | None]] = [({"role": "assistant", "content": ""}, None)]
-    deltas += [({"content": f"{piece} "}, None) for piece in _TEXT.split()]
-    deltas.append(({}, "stop"))
+    if calls_tool:
+        called = {"name": "weather", "arguments": '{"city": "Oslo"}'}
+        piece = {"index": 0, "id": f"call_{number}", "type": "function", "function": called}
+        deltas += [({"tool_calls": [piece]}, None), ({}, "tool_calls")]
+    else:
+        deltas += [*(({"content": f"{piece} "}, None) for piece in _TEXT.split()), ({}, "stop")]
     for delta, reason in deltas:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
         yield {**common, "choices": [choice], **nothing_yet}
@@ -202,23 +208,34 @@ def message(number: int, model: str, usage: Usage, *, calls_tool: bool) -> Json:
     }
 
 
-def message_stream(number: int, model: str, usage: Usage) -> Iterator[Json]:
+def message_stream(number: int, model: str, usage: Usage, *, calls_tool: bool) -> Iterator[Json]:
     """A message in pieces: input at the start with one token of output, all output at the end."""
     started = message(number, model, usage, calls_tool=False)
     started |= {"content": [], "stop_reason": None}
     started["usage"] = {**anthropic_usage(usage), "output_tokens": 1}
     yield {"type": "message_start", "message": started}
+    yield from _tool_block(number) if calls_tool else _text_block()
+    yield {"type": "content_block_stop", "index": 0}
+    yield {
+        "type": "message_delta",
+        "delta": {"stop_reason": "tool_use" if calls_tool else "end_turn", "stop_sequence": None},
+        "usage": {"output_tokens": usage.output_tokens},
+    }
+    yield {"type": "message_stop"}
+
+
+def _text_block() -> Iterator[Json]:
     yield {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
     for piece in _TEXT.split():
         delta = {"type": "text_delta", "text": f"{piece} "}
         yield {"type": "content_block_delta", "index": 0, "delta": delta}
-    yield {"type": "content_block_stop", "index": 0}
-    yield {
-        "type": "message_delta",
-        "delta": {"stop_reason": "end_turn", "stop_sequence": None},
-        "usage": {"output_tokens": usage.output_tokens},
-    }
-    yield {"type": "message_stop"}
+
+
+def _tool_block(number: int) -> Iterator[Json]:
+    block = {"type": "tool_use", "id": f"toolu_{number}", "name": "weather", "input": {}}
+    yield {"type": "content_block_start", "index": 0, "content_block": block}
+    delta = {"type": "input_json_delta", "partial_json": '{"city": "Oslo"}'}
+    yield {"type": "content_block_delta", "index": 0, "delta": delta}
 
 
 def anthropic_failure(status: int) -> Json:

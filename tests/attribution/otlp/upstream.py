@@ -133,14 +133,15 @@ def _whole(operation: str, number: int, model: str, usage: Usage, *, calls_tool:
 def _pieces(
     operation: str, number: int, model: str, usage: Usage, request: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
+    calls_tool = word_of(request) == "tool"
     match operation:
         case "chat":
             wanted = bool((request.get("stream_options") or {}).get("include_usage"))
-            yield from answers.chat_stream(number, model, usage, tells_usage=wanted)
+            yield from answers.chat_stream(number, model, usage, calls_tool=calls_tool, tells_usage=wanted)
         case "responses":
             yield from answers.response_stream(number, model, usage)
         case _:
-            yield from answers.message_stream(number, model, usage)
+            yield from answers.message_stream(number, model, usage, calls_tool=calls_tool)
 
 
 @contextmanager

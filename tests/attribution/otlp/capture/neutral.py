@@ -13,9 +13,8 @@ _ROOT = str(Path(__file__).parents[4])
 # What the recording environment, the interpreter and this repository are called here, longest first.
 _PREFIXES = sorted({sys.prefix, sys.base_prefix, _ROOT}, key=len, reverse=True)
 _PATHS = re.compile("|".join(map(re.escape, _PREFIXES)))
-_PRIVATE = re.compile(
-    "|".join(map(re.escape, [*_PREFIXES, "/root/", "/home/", "/tmp/", socket.gethostname()]))
-)
+_PLACES = "|".join(map(re.escape, [*_PREFIXES, "/root/", "/home/", "/tmp/"]))
+_PRIVATE = re.compile(rf"{_PLACES}|\b{re.escape(socket.gethostname())}\b")
 
 
 def is_neutral(body: bytes) -> bool:

@@ -52,6 +52,7 @@ class Recording:
         self.flush: Callable[[], object] = lambda: None
         self.remarks: Mapping[str, Remark] = {}
         self.in_general = Remark()
+        self.suffix = ""  # of the files, where their content type does not tell
         self._folder = folder
         self._manifest: dict[str, Any] = {"client": client, "packages": {}, "note": "", "scenarios": {}}
         folder.mkdir(parents=True, exist_ok=True)
@@ -96,7 +97,7 @@ class Recording:
 
     def _write(self, name: str, place: int, received: Received) -> dict[str, Any]:
         kind = received.content_type.partition(";")[0]
-        file = f"{name}.{place}.{_SUFFIXES.get(kind, 'pb')}"
+        file = f"{name}.{place}.{self.suffix or _SUFFIXES.get(kind, 'pb')}"
         body = received.body
         if rewritten := not is_neutral(body):
             body = neutralised(body, kind)
