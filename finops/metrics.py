@@ -23,9 +23,13 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from attribution.ingest.spool_state import spool_state
+from finops.core import outage
+
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+_LONGEST_SECONDS = 10  # for the questions of one scrape
 _SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 requests_total = Counter("finops_http_requests_total", "Requests answered.", ["method", "route", "status"])
@@ -102,6 +106,24 @@ _GAUGES = (
 )
 
 
+class SpoolCollector(Collector):
+    """What this host keeps on its disk for a database that is away; needs none."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Its size, its bound, the age of the oldest, and what a person must look at."""
+        state = spool_state()
+        age = time.time() - state.oldest_at.timestamp() if state.oldest_at else 0.0
+        for name, meaning, value in (
+            ("finops_spool_bytes", "Acknowledged and not yet in the database.", state.bytes),
+            ("finops_spool_most_bytes", "How much is taken before events are refused.", state.most_bytes),
+            ("finops_spool_oldest_seconds", "Age of the oldest of it; 0 when nothing waits.", age),
+            ("finops_spool_set_aside", "Files with records that could not be booked.", state.set_aside),
+        ):
+            gauge = GaugeMetricFamily(name, meaning)
+            gauge.add_metric([], value)
+            yield gauge
+
+
 class BooksCollector(Collector):
     """Asks the database at each scrape; a database that is down is itself a metric."""
 
@@ -109,7 +131,8 @@ class BooksCollector(Collector):
         """One gauge a question, and ``finops_database_up``."""
         up = GaugeMetricFamily("finops_database_up", "Whether the database answered this scrape.")
         try:
-            found = [(name, meaning, _number(question)) for name, meaning, question in _GAUGES]
+            with outage.watched(_LONGEST_SECONDS):
+                found = [(name, meaning, _number(question)) for name, meaning, question in _GAUGES]
         except DatabaseError as error:
             logger.warning("metrics: %s", error)
             up.add_metric([], 0)
@@ -126,6 +149,7 @@ class BooksCollector(Collector):
 def exposition() -> bytes:
     """All metrics of all web processes, as text."""
     registry = CollectorRegistry()
+    registry.register(SpoolCollector())
     registry.register(BooksCollector())
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]

@@ -28,6 +28,15 @@ class SourceCoverageShape(serializers.Serializer[dict[str, Any]]):
     last_bucket = serializers.DateTimeField(help_text="The hour of its last call.")
 
 
+class SpoolShape(serializers.Serializer[dict[str, Any]]):
+    """What the answering host acknowledged while PostgreSQL was away and has not booked yet."""
+
+    bytes = serializers.IntegerField()
+    most_bytes = serializers.IntegerField(help_text="Beyond it events are refused with 503.")
+    oldest_at = serializers.DateTimeField(allow_null=True, help_text="Nothing waits since before.")
+    set_aside = serializers.IntegerField(help_text="Files with records that could not be booked.")
+
+
 class IngestHealthShape(serializers.Serializer[dict[str, Any]]):
     """The state of the ingest now; sources are of the last seven days."""
 
@@ -39,6 +48,7 @@ class IngestHealthShape(serializers.Serializer[dict[str, Any]]):
         child=serializers.FloatField(), help_text="Calls a second over the last `1m`, `5m`, `60m`."
     )
     sources = SourceCoverageShape(many=True)
+    spool = SpoolShape()
 
 
 class IngestHealthView(APIView):

@@ -8,6 +8,8 @@ from datetime import datetime
 
 from django.db import connection
 
+from attribution.ingest.spool_state import SpoolState, spool_state
+
 _COVERED_DAYS = 7
 
 
@@ -25,7 +27,7 @@ class SourceCoverage:
 
 @dataclass(frozen=True, slots=True)
 class IngestHealth:
-    """``watermark``: everything acknowledged before it is in the reports."""
+    """``watermark``: everything acknowledged before it is in the reports, what waits in a spool included."""
 
     watermark: datetime
     lag_seconds: float
@@ -33,6 +35,7 @@ class IngestHealth:
     unfolded_calls: int
     rates: dict[str, float]  # calls a second over the last 1, 5 and 60 minutes
     sources: list[SourceCoverage]
+    spool: SpoolState  # of the host that answers
 
 
 def ingest_health(visible_teams: Collection[str] | None = None) -> IngestHealth:
@@ -48,9 +51,13 @@ def ingest_health(visible_teams: Collection[str] | None = None) -> IngestHealth:
         teams = None if visible_teams is None else sorted(visible_teams)
         cursor.execute(_COVERAGE, {"days": _COVERED_DAYS, "teams": teams})
         sources = [SourceCoverage(*row) for row in cursor.fetchall()]
+    spool = spool_state()
+    if spool.oldest_at is not None and spool.oldest_at < watermark:
+        lag += (watermark - spool.oldest_at).total_seconds()
+        watermark = spool.oldest_at
     minutes = (1, 5, 60)
     rates = {f"{span}m": count / (60 * span) for span, count in zip(minutes, counts, strict=True)}
-    return IngestHealth(watermark, lag, batches, calls, rates, sources)
+    return IngestHealth(watermark, lag, batches, calls, rates, sources, spool)
 
 
 _UNFOLDED = """

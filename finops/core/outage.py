@@ -34,9 +34,8 @@ class _State:
     def __init__(self) -> None:
         self.is_away = threading.Event()
         self.lock = threading.Lock()
-        self.watching: dict[
-            int, tuple[float, Any]
-        ] = {}  # Any: has a ``pgconn``, or a ``connection`` that has
+        # By thread: since when, until when, and a connection or Django's wrapper of one (Any).
+        self.watching: dict[int, tuple[float, float, Any]] = {}
         self.watchman: threading.Thread | None = None
         self.prober: threading.Thread | None = None
 
@@ -95,7 +94,8 @@ def _cut_after(seconds: float, holder: Any) -> Iterator[None]:  # Any: see _Stat
     if state.watchman is None:
         _start_watchman(state)
     outer = state.watching.get(mine)
-    state.watching[mine] = time.monotonic() + seconds, holder
+    now = time.monotonic()
+    state.watching[mine] = now, now + seconds, holder
     try:
         yield
     finally:
@@ -117,8 +117,11 @@ def _cut_the_late(state: _State) -> None:
         time.sleep(_CUT_EVERY_SECONDS)
         now = time.monotonic()
         for thread, entry in list(state.watching.items()):
-            if entry[0] < now and state.watching.get(thread) is entry:
-                _cut(entry[1])
+            since, until, holder = entry
+            # Once somebody has found the database gone, the others need not wait for as long.
+            late = min(until, since + PROBE_SECONDS) if state.is_away.is_set() else until
+            if late < now and state.watching.get(thread) is entry:
+                _cut(holder)
 
 
 def _cut(holder: Any) -> None:  # Any: see _State

@@ -72,9 +72,9 @@ def _health(request: PersonRequest) -> HttpResponse:
     is_late = ingest.lag_seconds > LATE_SECONDS
     context = {
         "now": now,
-        "answer": _answer(ingest.watermark, now, sources, work, verification if sees_all else None),
+        "answer": _answer(ingest, now, sources, work, verification if sees_all else None),
         "is_late": is_late,
-        "is_well": not is_late and not _complaints(sources, work, verification if sees_all else None),
+        "is_well": not is_late and not _complaints(ingest, sources, work, verification if sees_all else None),
         "ingest": ingest,
         "sources": sources,
         "month": _month(now, principal),
@@ -93,7 +93,7 @@ def _health(request: PersonRequest) -> HttpResponse:
 
 
 def _answer(
-    watermark: datetime,
+    ingest: IngestHealth,
     now: datetime,
     sources: Sequence[Source],
     work: Sequence[Job],
@@ -101,19 +101,24 @@ def _answer(
 ) -> str:
     """The first line: to when everything is counted, and what is not as it should be."""
     zone = settings.REPORTING_TIME_ZONE
+    watermark = ingest.watermark
     local = watermark.astimezone(zone)
     today = local_day(now, zone)
     until = f"{local:%H:%M %Z}" if local.date() == today else formats.moment(watermark, zone)
-    complaints = _complaints(sources, work, verification)
+    complaints = _complaints(ingest, sources, work, verification)
     if not complaints:
         complaints = ["every source on time" if sources else "no source has sent anything lately"]
     return f"Everything counted to {until}; {formats.sentence_list(complaints)}"
 
 
 def _complaints(
-    sources: Sequence[Source], work: Sequence[Job], verification: Verification | None
+    ingest: IngestHealth, sources: Sequence[Source], work: Sequence[Job], verification: Verification | None
 ) -> list[str]:
     found = []
+    if ingest.spool.bytes:
+        found.append("events of an outage of the database are still to be booked")
+    if ingest.spool.set_aside:
+        found.append("some acknowledged events could not be booked")
     if late := sum(1 for source in sources if source.is_late):
         found.append(f"{late} source{'' if late == 1 else 's'} late")
     if amiss := sum(1 for job in work if job.level == "bad"):

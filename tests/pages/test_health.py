@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from attribution import registry, rollups
+from attribution.ingest.health import ingest_health
 from attribution.models import Quarantined, Verification
 from finops.accounts.models import Role
 from finops.accounts.people import add_person
@@ -257,3 +259,20 @@ def test_a_failure_keeps_the_time_when_it_last_went_well(finance: Client) -> Non
     answer = finance.get("/health/")
     assert "1 job late or failed" in text(answer)
     assert "OSError: disk full" in text(answer)
+
+
+def test_what_waits_in_the_spool_is_told_and_holds_the_watermark_back(
+    finance: Client, team: str, settings: Settings, tmp_path: Path
+) -> None:
+    settings.SPOOL_DIR = tmp_path
+    assert "Spool" not in text(finance.get("/health/"))
+    at = timezone.now() - timedelta(hours=2)
+    (tmp_path / f"{int(at.timestamp() * 1e9):020d}-writer.spool").write_bytes(bytes(3000))
+    (tmp_path / "set-aside").mkdir()
+    (tmp_path / "set-aside" / "1-record").write_bytes(b"1")
+    page = text(finance.get("/health/"))
+    assert "events of an outage of the database are still to be booked" in page
+    assert "1 record set aside" in page
+    state = ingest_health()
+    assert abs((state.watermark - at).total_seconds()) < 1
+    assert state.lag_seconds > 7000
