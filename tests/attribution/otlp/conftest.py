@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from attribution.ingest import writer
 from attribution.ingest.otlp import settling
@@ -84,7 +84,7 @@ def span(
         name="call",
         start_time_unix_nano=ended - int(seconds * 1e9),
         end_time_unix_nano=ended,
-        status={"code": 2 if failed else 0},
+        status=Status(code=Status.STATUS_CODE_ERROR if failed else Status.STATUS_CODE_UNSET),
         attributes=[KeyValue(key=key, value=value(each)) for key, each in (attributes or {}).items()],
     )
 
@@ -152,4 +152,4 @@ def booked() -> list[tuple[int, int]]:
             "SELECT input + cache_read + cache_write + cache_write_1h, output + reasoning FROM call_event"
             " ORDER BY 1, 2"
         )
-        return cursor.fetchall()
+        return [(int(read), int(written)) for read, written in cursor.fetchall()]

@@ -20,7 +20,7 @@ from tests.attribution.otlp.conftest import Send, booked, chat, settle, span
 def rows(columns: str, table: str = "call_event") -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {columns} FROM {table} ORDER BY 1")
-        return cursor.fetchall()
+        return list(cursor.fetchall())
 
 
 AGENT = span(

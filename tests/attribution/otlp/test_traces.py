@@ -22,7 +22,7 @@ from tests.attribution.otlp.conftest import CHAT, TRACE, URL, Send, booked, chat
 def rows(sql: str) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(sql)
-        return cursor.fetchall()
+        return list(cursor.fetchall())
 
 
 def as_json(*spans: Span) -> bytes:
