@@ -15,6 +15,10 @@ from finops.ui import formats
 
 NAMES = {
     "fold": "Counting calls into the books",
+    "recent_segments": "Merging users and tasks of the last days",
+    "segments": "Merging users and tasks of all days",
+    "spans": "Booking the calls of spans",
+    "old_spans": "Forgetting old spans",
     "partitions": "Making days for calls, dropping old ones",
     "identities": "Looking for calls sent twice",
     "leftovers": "Forgetting old answers and sessions",
@@ -87,6 +91,8 @@ def _interval(every: timedelta) -> str:
 
 
 def _times(rhythm: Any) -> str:  # Any: the stubs know no fields of a crontab
+    if len(rhythm.hour) == 24 and len(rhythm.minute) > 1:
+        return f"every {formats.duration(3600 / len(rhythm.minute))}"
     if len(rhythm.hour) == 24:
         return "every hour"
     if len(rhythm.hour) > 1:

@@ -207,6 +207,10 @@ def test_every_job_of_the_schedule_has_a_name_and_a_rhythm() -> None:
     assert set(jobs.NAMES) == set(SCHEDULE)
     assert {job.name: job.often for job in jobs.jobs(timezone.now())} == {
         "Counting calls into the books": "every second",
+        "Merging users and tasks of the last days": "every 10 min",
+        "Merging users and tasks of all days": "every day at 02:50 UTC",
+        "Booking the calls of spans": "every second",
+        "Forgetting old spans": "every 5 min",
         "Making days for calls, dropping old ones": "4 times a day",
         "Looking for calls sent twice": "every day at 01:40 UTC",
         "Forgetting old answers and sessions": "every hour",
