@@ -37,9 +37,12 @@ class Outcome:
             raise RuntimeError(f"unexpected answers {dict(self.statuses)}: {self.last_body[:500]!r}")
 
 
-def post(path: str, body: bytes, key: str, *, gzipped: bool = False) -> bytes:
+def post(
+    path: str, body: bytes, key: str, *, gzipped: bool = False, media: str = "application/json"
+) -> bytes:
     """A whole request, ready to be sent."""
-    return _request("POST", path, key, body, "Content-Encoding: gzip\r\n" if gzipped else "")
+    encoding = "Content-Encoding: gzip\r\n" if gzipped else ""
+    return _request("POST", path, key, body, f"Content-Type: {media}\r\n{encoding}")
 
 
 def get(path: str, key: str) -> bytes:
@@ -50,7 +53,7 @@ def get(path: str, key: str) -> bytes:
 def _request(method: str, path: str, key: str, body: bytes, extra: str) -> bytes:
     head = (
         f"{method} {path} HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {key}\r\n"
-        f"Content-Type: application/json\r\n{extra}Content-Length: {len(body)}\r\n\r\n"
+        f"{extra}Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 
