@@ -18,7 +18,12 @@ def _complete(made: Recording, word: str, model: str = "openai/gpt-4o", **more: 
     base = made.upstream.url if model.startswith("anthropic/") else f"{made.upstream.url}/v1"
     with contextlib.suppress(Exception):
         return litellm.completion(
-            model=model, messages=scenarios.said(word), api_base=base, api_key="sk-none", **more
+            model=model,
+            messages=scenarios.said(word),
+            api_base=base,
+            api_key="sk-none",
+            max_retries=0,
+            **more,
         )
 
 
@@ -42,11 +47,14 @@ with recording("litellm") as made:
     os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"{made.receiver.url}/v1/traces"
     litellm.callbacks = ["otel"]
     litellm.num_retries = 0
+    alias = Remark(lost=("model",), note="Of streams the alias is told as the model that answered.")
     in_parent = Remark(note=" ".join(IN_PARENT.split()))
     made.remarks = {
         "chat_stream_without_usage": Remark(
             lost=("usage",), told_wrong={"input_tokens": 0, "output_tokens": 0}, note="Told as 0 and 0."
         ),
+        "chat_stream": alias,
+        "messages_stream_caches": alias,
         "parent_one_request": in_parent,
         "parent_two_requests": in_parent,
     }
