@@ -17,7 +17,7 @@ from pathlib import Path
 from bench import instance, results
 from bench.instance import Server
 from bench.results import Row
-from bench.rows import formats, freshness, ingest, pages, queries, rating, singles, storage
+from bench.rows import formats, freshness, ingest, pages, queries, rating, singles, spool, storage
 from bench.scales import SCALES, Scale
 
 GROUPS = ("pages", "rating", "ingest", "singles", "formats", "freshness", "queries")
@@ -61,6 +61,8 @@ def _on(server: Server, scale: Scale, groups: list[str]) -> Iterator[Row]:
         yield from singles.measure(server, scale)
     if "formats" in groups:
         yield from formats.measure(server, scale)
+    if "spool" in groups:
+        yield from spool.measure(server, scale)
     if "freshness" in groups:
         yield from freshness.measure(server, scale)
     if "queries" in groups:

@@ -23,6 +23,8 @@ EXPECTED = {
     "ingest_folded_cpu",
     "web_memory",
     "single_posts",
+    "spool_write",
+    "spool_replay",
     "freshness",
     "storage",
     *(
