@@ -20,7 +20,7 @@ from bench.results import Row
 from bench.rows import formats, freshness, ingest, pages, queries, rating, singles, spool, storage
 from bench.scales import SCALES, Scale
 
-GROUPS = ("pages", "rating", "ingest", "singles", "formats", "freshness", "queries")
+GROUPS = ("pages", "rating", "ingest", "singles", "formats", "spool", "freshness", "queries")
 
 
 def main() -> int:
