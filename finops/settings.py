@@ -217,6 +217,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "PriceStatusEnum": ["priced", "partially_priced", "unpriced"],
         "CallStatusEnum": ["success", "error", "timeout", "cancelled", "refused"],
+        "ContractModeEnum": "attribution.models.governance.ContractMode",
     },
 }
 

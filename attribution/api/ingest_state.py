@@ -1,21 +1,17 @@
-"""What the ingest knows about itself: its health, and the quarantine."""
+"""What the ingest knows about itself."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from typing import Any
 
-from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.generics import ListAPIView
-from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from attribution.ingest.health import ingest_health
-from attribution.models import Quarantined, QuarantineReason
 from finops.accounts.permissions import Capability, principal_of, requires
 
 
@@ -61,54 +57,3 @@ class IngestHealthView(APIView):
         """Watermark, lag, rates, and how well each source is tagged and priced."""
         health = ingest_health(principal_of(request).visible_teams)
         return Response(IngestHealthShape(asdict(health)).data)
-
-
-class QuarantinedShape(serializers.ModelSerializer[Quarantined]):
-    class Meta:
-        model = Quarantined
-        fields = (
-            "id",
-            "received_at",
-            "reason",
-            "source",
-            "event_id",
-            "field",
-            "code",
-            "message",
-            "payload",
-            "resolved_at",
-        )
-
-
-class NewestFirst(CursorPagination):
-    page_size = 100
-    max_page_size = 1000
-    page_size_query_param = "limit"
-    ordering = ("-received_at", "-id")
-
-
-class QuarantineList(ListAPIView[Quarantined]):
-    """``GET /api/v1/quarantine``: open records, newest first; a caller bound to teams sees theirs."""
-
-    permission_classes = (requires(read=Capability.VIEW_COSTS),)
-    serializer_class = QuarantinedShape
-    pagination_class = NewestFirst
-
-    @extend_schema(
-        operation_id="quarantine",
-        summary="Records outside the books",
-        parameters=[OpenApiParameter("reason", enum=QuarantineReason.values), OpenApiParameter("source")],
-    )
-    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # Any: as DRF types it
-        """The open list."""
-        return super().get(request, *args, **kwargs)
-
-    def get_queryset(self) -> QuerySet[Quarantined]:
-        records = Quarantined.objects.filter(resolved_at=None)
-        teams = principal_of(self.request).visible_teams
-        if teams is not None:
-            records = records.filter(payload__team__in=sorted(teams))
-        for name in ("reason", "source"):
-            if value := self.request.query_params.get(name):
-                records = records.filter(**{name: value})
-        return records

@@ -7,11 +7,21 @@ from collections.abc import Iterator
 from django.urls import URLPattern, path
 
 from attribution.api.calls import ExplainCall
+from attribution.api.contracts import SourceContractOne, SourceContracts
 from attribution.api.costs import Costs
 from attribution.api.events import events
-from attribution.api.ingest_state import IngestHealthView, QuarantineList
+from attribution.api.ingest_state import IngestHealthView
 from attribution.api.litellm import litellm_log
 from attribution.api.organisation import KINDS, views_of
+from attribution.api.quarantine import Dismiss, DismissAll, QuarantineList, Replay, ReplayAll
+from attribution.api.tagging import (
+    TaggingRuleOne,
+    TaggingRuleOrder,
+    TaggingRulePreview,
+    TaggingRuleRetire,
+    TaggingRules,
+    TaggingRuleTest,
+)
 
 
 def _organisation() -> Iterator[URLPattern]:
@@ -26,6 +36,18 @@ urlpatterns: list[URLPattern] = [
     path("events/<path:source>/<path:event_id>/explain", ExplainCall.as_view(), name="explain-event"),
     path("costs", Costs.as_view(), name="costs"),
     path("quarantine", QuarantineList.as_view(), name="quarantine"),
+    path("quarantine/replay", ReplayAll.as_view(), name="quarantine-replay-all"),
+    path("quarantine/dismiss", DismissAll.as_view(), name="quarantine-dismiss-all"),
+    path("quarantine/<int:number>/replay", Replay.as_view(), name="quarantine-replay"),
+    path("quarantine/<int:number>/dismiss", Dismiss.as_view(), name="quarantine-dismiss"),
+    path("tagging_rules", TaggingRules.as_view(), name="tagging-rules"),
+    path("tagging_rules/order", TaggingRuleOrder.as_view(), name="tagging-rules-order"),
+    path("tagging_rules/preview", TaggingRulePreview.as_view(), name="tagging-rules-preview"),
+    path("tagging_rules/test", TaggingRuleTest.as_view(), name="tagging-rules-test"),
+    path("tagging_rules/<int:number>", TaggingRuleOne.as_view(), name="tagging-rule"),
+    path("tagging_rules/<int:number>/retire", TaggingRuleRetire.as_view(), name="tagging-rule-retire"),
+    path("source_contracts", SourceContracts.as_view(), name="source-contracts"),
+    path("source_contracts/<path:source>", SourceContractOne.as_view(), name="source-contract"),
     path("ingest/litellm", litellm_log, name="ingest-litellm"),
     path("ingest/health", IngestHealthView.as_view(), name="ingest-health"),
     *_organisation(),
