@@ -5,7 +5,7 @@ from __future__ import annotations
 import logfire
 
 from tests.attribution.otlp.capture import anthropic_calls, openai_calls, scenarios
-from tests.attribution.otlp.capture.recording import recording
+from tests.attribution.otlp.capture.recording import Remark, recording
 
 # By default the resource says which machine it is on.
 _HOST = {
@@ -17,8 +17,23 @@ _HOST = {
     "process.runtime.description": "Python 3.11",
 }
 
+NOTE = """\
+gen_ai.usage.input_tokens (inclusive) and output_tokens; all else only in gen_ai.usage.raw, the provider's own
+object as JSON. A stream is told by two spans, each the root of a trace of its own where there is no parent: the
+request without usage, and "streaming response from", made when it has ended, with usage."""
+TWICE = """\
+The span of the ended stream and the SDK's own span (inside that of the request) both tell the usage, in two
+traces."""
+
 with recording("logfire") as made:
-    made.of("logfire", "opentelemetry-sdk", "openai", "anthropic", note=__doc__)
+    made.of("logfire", "opentelemetry-sdk", "openai", "anthropic", note=NOTE)
+    alias = "The model asked for is told as the one that answered."
+    twice = Remark(note=" ".join(TWICE.split()))
+    made.remarks = {
+        "chat_stream": Remark(told_wrong={"model": "gpt-4o"}, note=alias),
+        "responses_stream": Remark(told_wrong={"model": "o4-mini"}, note=alias),
+        **dict.fromkeys(["messages_stream", "messages_stream_cached", "messages_stream_caches"], twice),
+    }
     logfire.configure(
         send_to_logfire=False,
         console=False,

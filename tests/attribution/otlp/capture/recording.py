@@ -35,11 +35,11 @@ class Remark:
     """What a reader has to know of one scenario: where the bodies differ from the truth.
 
     ``lost`` are the true fields that nothing in the bodies tells: ``usage`` all of them, ``call`` the
-    call itself. ``told_wrong`` are fields with the number that the client tells in place of the true one.
+    call itself. ``told_wrong`` are fields with what the client tells in place of the truth.
     """
 
     lost: tuple[str, ...] = ()
-    told_wrong: Mapping[str, int] = field(default_factory=dict)
+    told_wrong: Mapping[str, int | str] = field(default_factory=dict)
     note: str = ""
 
 
