@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from django.urls import path
 
-from attribution.views import explorer, ownership, ownership_edit, showback, subjects, unattributed, usage
+from attribution.views import (
+    explorer,
+    ownership,
+    ownership_edit,
+    showback,
+    span_attributes,
+    subjects,
+    unattributed,
+    usage,
+)
 
 app_name = "attribution"
 urlpatterns = [
@@ -29,6 +38,7 @@ urlpatterns = [
     ),
     path("ownership/confirm/<str:kind>/", ownership.confirm, name="ownership-confirm"),
     path("ownership/<str:kind>/", ownership_edit.entry, name="ownership-entry"),
+    path("span-attributes/", span_attributes.span_attributes, name="span-attributes"),
     path("unattributed/", unattributed.unattributed, name="unattributed"),
     path("costs/export.<str:wanted>", explorer.explorer_export, name="explorer-export"),
 ]

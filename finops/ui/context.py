@@ -57,6 +57,7 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
         "Set up",
         (
             Place("Ownership", "attribution:ownership", "w"),
+            Place("Span attributes", "attribution:span-attributes", ""),
             Place("API keys", "accounts:keys", "k"),
             Place("People", "accounts:people", "", Capability.MANAGE_PEOPLE),
             Place("Audit log", "accounts:audit", "", Capability.VIEW_AUDIT),
