@@ -19,8 +19,8 @@ _HOST = {
 
 NOTE = """\
 gen_ai.usage.input_tokens (inclusive) and output_tokens; all else only in gen_ai.usage.raw, the provider's own
-object as JSON. A stream is told by two spans, each the root of a trace of its own where there is no parent: the
-request without usage, and "streaming response from", made when it has ended, with usage."""
+object as JSON. A stream is told by two spans, each the root of a trace of its own where there is no parent:
+the request without usage, and "streaming response from", made when it has ended, with usage."""
 TWICE = """\
 The span of the ended stream and the SDK's own span (inside that of the request) both tell the usage, in two
 traces."""
