@@ -10,12 +10,14 @@ from typing import Any
 
 from attribution.ingest import quarantine
 from attribution.ingest.files import SourceFile
+from attribution.ingest.formats import FORMATS, Format
 from attribution.ingest.intake import Sender, take_in
 from attribution.ingest.layout import Layout
 from attribution.ingest.native import MOST_EVENTS, Arrivals, from_records
 from attribution.ingest.outcome import Outcome
 
 BATCH = 5_000
+NATIVE = FORMATS["native"]
 
 
 @dataclass(slots=True)
@@ -47,6 +49,7 @@ def import_file(
     *,
     layout: Layout,
     sender: Sender,
+    form: Format = NATIVE,
     shift: timedelta = timedelta(),
     batch: int = BATCH,
     progress: Callable[[int], object] = lambda _: None,
@@ -58,7 +61,7 @@ def import_file(
     stays, and a repetition finds duplicates.
     """
     summary = Summary()
-    for chunk in _chunks(_events(file, layout), min(batch, MOST_EVENTS)):
+    for chunk in _chunks(events_of(file, layout, form), min(batch, MOST_EVENTS)):
         arrivals = from_records(chunk, lax=True)
         _move(arrivals, shift)
         summary.add(take_in(arrivals, sender))
@@ -70,7 +73,15 @@ def import_file(
     return summary
 
 
-def _events(file: SourceFile, layout: Layout) -> Iterator[Any]:  # Any: an event to be, or InvalidInput
+def events_of(file: SourceFile, layout: Layout, form: Format = NATIVE) -> Iterator[Any]:
+    """What the records of a file say, in the shape of events; an InvalidInput for each that says nothing."""
+    # Any: an event to be, or InvalidInput
+    if form.read is not None:
+        for event in form.read(file.records()):
+            if isinstance(event, dict):
+                layout.complete(event)
+            yield event
+        return
     for number, record in enumerate(file.records(), start=1):
         if isinstance(record, dict):
             event = layout.event(record)

@@ -37,6 +37,7 @@ _NUMBERS = tuple(
 )
 _DETAIL = ("parent_event_id", "model_requested", "error_type", "reported_cost", "tags")
 _rarities_of = attrgetter(*_DETAIL)
+_context_of = attrgetter("context_tokens")
 # In which order tags come says nothing.
 _encode_detail = msgspec.json.Encoder(order="deterministic").encode
 
@@ -70,7 +71,7 @@ class Columns:
             place=order,
             time_us=time_us[order],
             identity=identity[order],
-            prompt_tokens=np.maximum(tokens[:, _INPUT_TOKENS], 0),
+            prompt_tokens=_prompts(ordered, tokens[:, _INPUT_TOKENS]),
             meters=meter_columns(tokens),
             events=ordered,
         )
@@ -111,6 +112,12 @@ class Columns:
             if event.usage and event.usage.units:
                 found += [(row, name, amount) for name, amount in event.usage.units.items() if amount]
         return found
+
+
+def _prompts(events: list[Event], inputs: np.ndarray) -> np.ndarray:
+    """How large a prompt each event is priced by: its input, unless that is the sum of several."""
+    contexts = np.array(list(map(_context_of, events)), dtype=np.int64)
+    return np.where(contexts >= 0, contexts, np.maximum(inputs, 0))
 
 
 def _detail(values: tuple[Any, ...]) -> bytes:  # Any: what the fields of an event are

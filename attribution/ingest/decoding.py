@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -36,6 +37,14 @@ _CODES: tuple[tuple[str, str, str | None], ...] = (
 )
 
 
+class Unreadable(InvalidInput):
+    """A record of a file that is no event, with what it said."""
+
+    def __init__(self, error: InvalidInput, said: Mapping[str, Any]) -> None:  # Any: cells
+        super().__init__(error.detail, error.problems)
+        self.said = said
+
+
 @dataclass(slots=True)
 class Decoded:
     """An event, or the problem that it has."""
@@ -52,7 +61,8 @@ class Decoded:
 def decode_one(item: Any, *, lax: bool = False) -> Decoded:  # Any: whatever the client sent
     """Decode untyped JSON into an event; ``lax`` reads numbers from text, as CSV has them."""
     if isinstance(item, InvalidInput):
-        return Decoded(problem=item.problems[0])
+        said = item.said if isinstance(item, Unreadable) else {}
+        return Decoded(problem=item.problems[0], said=brief(said))
     if not isinstance(item, dict):
         return Decoded(problem=FieldProblem("", "wrong_type", "Expected a JSON object."))
     decoded = Decoded(event_id=_shown_id(item.get("event_id")))
@@ -75,7 +85,7 @@ def decode_one(item: Any, *, lax: bool = False) -> Decoded:  # Any: whatever the
     return decoded
 
 
-def brief(said: dict[str, Any]) -> dict[str, Any]:  # Any: whatever the client sent
+def brief(said: Mapping[str, Any]) -> dict[str, Any]:  # Any: whatever the client sent
     """Scalars only, cut short, two levels deep: nothing that could hold a prompt.
 
     A provider's whole answer may have been given as ``raw_usage``; it is left out.

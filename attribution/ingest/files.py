@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import Enum
 from functools import cached_property
 from io import BufferedReader, TextIOWrapper
 from math import isnan
@@ -29,6 +30,7 @@ from finops.core.errors import FinopsError, InvalidInput
 
 _GZIP, _ZSTD, _PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
 _PIECE = 1 << 20
+_GLIMPSE = 1024
 _LONGEST_CELL = 1 << 24
 _ROWS_OF_PARQUET = 5_000
 _EVENTS_OBJECT = re.compile(r'\s*\{\s*"events"\s*:\s*\[')
@@ -47,12 +49,20 @@ class UnreadableFile(FinopsError):
 _BROKEN = (OSError, EOFError, ValueError, ArithmeticError, RecursionError, zlib.error, zstandard.ZstdError)
 
 
+class Contents(Enum):
+    """How the records of a file that is not Parquet lie in it."""
+
+    LINES = "lines"  # JSON: one object a line, an array, or {"events": [...]}
+    CSV = "csv"
+    DOCUMENTS = "documents"  # JSON values one after the other, also over several lines; or CSV
+
+
 @dataclass
 class SourceFile:
     """One file to import; a context manager."""
 
     path: Path
-    as_csv: bool
+    contents: Contents
 
     def __enter__(self) -> Self:
         try:
@@ -100,10 +110,15 @@ class SourceFile:
         stream = _plain(self._raw)
         if stream is None:
             return _parquet(self._raw)
-        newline = "" if self.as_csv else None
+        as_csv = self.contents is Contents.CSV or (
+            self.contents is Contents.DOCUMENTS and not _is_json(stream)
+        )
+        newline = "" if as_csv else None
         # Kept, for it would close the file when it goes, and the position is asked until the end.
         self._text = TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline=newline)
-        return _csv(self._text) if self.as_csv else _json(self._text)
+        if as_csv:
+            return _csv(self._text)
+        return _documents(self._text) if self.contents is Contents.DOCUMENTS else _json(self._text)
 
 
 def _plain(raw: BufferedReader) -> IO[bytes] | None:
@@ -119,6 +134,12 @@ def _plain(raw: BufferedReader) -> IO[bytes] | None:
         reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True, closefd=False)
         return BufferedReader(reader, _PIECE)
     return raw
+
+
+def _is_json(stream: IO[bytes]) -> bool:
+    """By the first character. Reads nothing away."""
+    assert isinstance(stream, BufferedReader)
+    return stream.peek(_GLIMPSE)[:_GLIMPSE].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
 
 
 def _csv(text: TextIOWrapper) -> Iterator[Record]:
@@ -177,6 +198,28 @@ def _array(buffer: str, text: TextIOWrapper) -> Iterator[Record]:
             continue
         yield record
         buffer = buffer[end:]
+
+
+def _documents(text: TextIOWrapper) -> Iterator[Record]:
+    """One JSON value after the other; the elements of an array. Raises ValueError where one is broken."""
+    buffer = text.read(_PIECE).lstrip()
+    if buffer[:1] == "[":
+        yield from _array(buffer[1:], text)
+        return
+    decode = json.JSONDecoder(parse_float=Decimal, parse_constant=Decimal).raw_decode
+    while buffer:
+        try:
+            record, end = decode(buffer)
+        except ValueError:
+            more = text.read(_PIECE)
+            if not more or len(buffer) > _LONGEST_CELL:
+                raise
+            buffer += more
+            continue
+        yield record
+        buffer = buffer[end:].lstrip()
+        if not buffer:
+            buffer = text.read(_PIECE).lstrip()
 
 
 def _lines(buffer: str, text: TextIOWrapper) -> Iterator[Record]:

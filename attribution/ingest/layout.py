@@ -47,10 +47,14 @@ class Layout:
         for path, column in self.columns.items():
             if (value := record.get(column)) is not None:
                 _put(event, _known_place(path), value)
-        for path, constant in self.constants.items():
-            _put(event, _known_place(path), constant)
+        self.complete(event)
         event["occurred_at"] = self._instant(event.get("occurred_at"))
         return event
+
+    def complete(self, event: dict[str, Any]) -> None:
+        """Give an event its constants."""
+        for path, constant in self.constants.items():
+            _put(event, _known_place(path), constant)
 
     def _instant(self, value: Any) -> Any:  # Any: a cell
         """A time without an offset is one of UTC, if that was said; else it is refused later."""

@@ -1,7 +1,8 @@
 """What the LiteLLM proxy logs of each call, read into events: its ``generic_api`` callback and its log files.
 
 One record is a StandardLoggingPayload. Its token counts are inclusive for every provider, also for
-Anthropic. Prompts and answers are stepped over as bytes, counted, and never decoded.
+Anthropic. Prompts and answers are stepped over as bytes and counted; of an answer only the model and the
+service tier are read, which nothing else tells as they were served.
 """
 
 from __future__ import annotations
@@ -13,120 +14,30 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct, field
+from msgspec import Raw
 from xxhash import xxh3_128_hexdigest
 
 from attribution.ingest import litellm_names as names
 from attribution.ingest.bodies import UnsupportedMedia
+from attribution.ingest.decoding import Unreadable
+from attribution.ingest.litellm_payload import (
+    NULL,
+    Answer,
+    Breakdown,
+    CacheCreation,
+    CachedParts,
+    CompletionDetails,
+    Payload,
+    PromptDetails,
+    ToolUse,
+    Usage,
+)
 from attribution.ingest.native import MOST_EVENTS, Arrivals, from_records
 from finops.core.errors import FieldProblem, InvalidInput, TooLarge
 
 Record = Any  # a dict in the shape of an event, or the InvalidInput of a payload that is none
 
 _COST_PLACES = Decimal("1e-12")  # LiteLLM adds in binary floating point: more digits are noise
-_NULL = b"null"
-
-
-class _CacheCreation(Struct):
-    ephemeral_5m_input_tokens: int | None = None
-    ephemeral_1h_input_tokens: int | None = None
-
-
-class _CachedParts(Struct):
-    audio_tokens: int | None = None
-    image_tokens: int | None = None
-
-
-class _PromptDetails(Struct):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    cache_creation_tokens: int | None = None
-    cache_creation_token_details: _CacheCreation | None = None
-    cached_tokens_details: _CachedParts | None = None
-    audio_tokens: int | None = None
-    image_tokens: int | None = None
-    web_search_requests: int | None = None
-
-
-class _CompletionDetails(Struct):
-    reasoning_tokens: int | None = None
-    audio_tokens: int | None = None
-    image_tokens: int | None = None
-
-
-class _ToolUse(Struct):
-    web_search_requests: int | None = None
-
-
-class _Usage(Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    cache_creation: _CacheCreation | None = None
-    prompt_tokens_details: _PromptDetails | None = None
-    completion_tokens_details: _CompletionDetails | None = None
-    server_tool_use: _ToolUse | None = None
-    service_tier: str | None = None
-    speed: str | None = None
-    inference_geo: str | None = None
-
-
-class _Metadata(Struct):
-    user_api_key_hash: str | None = None
-    user_api_key_alias: str | None = None
-    user_api_key_team_id: str | None = None
-    user_api_key_team_alias: str | None = None
-    user_api_key_org_id: str | None = None
-    user_api_key_user_id: str | None = None
-    user_api_key_end_user_id: str | None = None
-    spend_logs_metadata: dict[str, Any] | None = None
-    requester_custom_headers: dict[str, Any] | None = None
-    usage_object: _Usage | None = None
-
-
-class _Hidden(Struct):
-    additional_headers: dict[str, Any] | None = None
-
-
-class _Error(Struct):
-    error_class: str | None = None
-
-
-class _Breakdown(Struct):
-    service_tier: str | None = None
-
-
-class _Payload(Struct):
-    """The fields that are read; everything else is stepped over."""
-
-    start: float | str = field(name="startTime")
-    end: float | str = field(name="endTime")
-    model: str
-    id: str | None = None
-    call_id: str | None = None
-    litellm_call_id: str | None = None
-    trace_id: str | None = None
-    session_id: str | None = None
-    call_type: str | None = None
-    status: str | None = None
-    custom_llm_provider: str | None = None
-    first_token: float | str | None = field(name="completionStartTime", default=None)
-    stream: bool | None = None
-    model_group: str | None = None
-    metadata: _Metadata = field(default_factory=_Metadata)
-    cache_hit: bool | str | None = None
-    response_cost: Decimal | None = None
-    cost_breakdown: _Breakdown | None = None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
-    request_tags: list[Any] | None = None
-    end_user: str | None = None
-    hidden_params: _Hidden | None = None
-    error_information: _Error | None = None
-    messages: Raw = Raw(_NULL)
-    response: Raw = Raw(_NULL)
 
 
 @dataclass(slots=True)
@@ -137,9 +48,10 @@ class _Read:
     content_dropped: int
 
 
-_decode = msgspec.json.Decoder(_Payload).decode
-_decode_array = msgspec.json.Decoder(list[_Payload]).decode
-_decode_lines = msgspec.json.Decoder(_Payload).decode_lines
+_decode = msgspec.json.Decoder(Payload).decode
+_decode_array = msgspec.json.Decoder(list[Payload]).decode
+_decode_lines = msgspec.json.Decoder(Payload).decode_lines
+_decode_answer = msgspec.json.Decoder(Answer).decode
 _split_array = msgspec.json.Decoder(list[Raw]).decode
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _LINES = {"application/x-ndjson", "application/ndjson", "application/jsonl"}
@@ -157,7 +69,7 @@ def parse(body: bytes, content_type: str) -> Arrivals:
         raise UnsupportedMedia(message, [FieldProblem("Content-Type", "unsupported", message)])
     is_array = body.lstrip()[:1] == b"["
     try:
-        payloads: Sequence[_Payload | InvalidInput] = (_decode_array if is_array else _decode_lines)(body)
+        payloads: Sequence[Payload | InvalidInput] = (_decode_array if is_array else _decode_lines)(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         payloads = _one_by_one(body, is_array=is_array)
     if len(payloads) > MOST_EVENTS:
@@ -169,13 +81,20 @@ def parse(body: bytes, content_type: str) -> Arrivals:
     return arrivals
 
 
-def events_of(logged: Iterable[Any]) -> tuple[list[Record], int]:  # Any: payloads as parsed from a file
-    """Payloads of a log file in the shape of events, and how many texts were left out."""
-    read = _read([_again(one) for one in logged])
-    return read.records, read.content_dropped
+def events_of(logged: Iterable[Any]) -> list[Record]:  # Any: payloads as parsed from a file
+    """Payloads of a log file in the shape of events. What was left out is named, to be counted."""
+    told = list(logged)
+    payloads = [_again(one) for one in told]
+    records = _read(payloads).records
+    for place, (one, record) in enumerate(zip(payloads, records, strict=True)):
+        if isinstance(record, dict) and isinstance(one, Payload):
+            record.update(dict.fromkeys(_contents(one)))
+        elif isinstance(told[place], dict):
+            records[place] = Unreadable(record, told[place])
+    return records
 
 
-def _again(logged: Any) -> _Payload | InvalidInput:
+def _again(logged: Any) -> Payload | InvalidInput:
     if isinstance(logged, InvalidInput):
         return logged
     try:
@@ -184,7 +103,7 @@ def _again(logged: Any) -> _Payload | InvalidInput:
         return InvalidInput.field("", "malformed", "The record is not JSON.")
 
 
-def _one_by_one(body: bytes, *, is_array: bool) -> list[_Payload | InvalidInput]:
+def _one_by_one(body: bytes, *, is_array: bool) -> list[Payload | InvalidInput]:
     """Each payload by itself, so that a bad one costs no other."""
     if not is_array:
         lines = [line for line in body.splitlines() if line.strip()]
@@ -207,7 +126,7 @@ def _is_json(lines: Sequence[bytes]) -> bool:
     return True
 
 
-def _payload(text: bytes) -> _Payload | InvalidInput:
+def _payload(text: bytes) -> Payload | InvalidInput:
     try:
         return _decode(text)
     except msgspec.ValidationError as error:
@@ -220,15 +139,15 @@ def _payload(text: bytes) -> _Payload | InvalidInput:
         return InvalidInput.field("", "malformed", "Expected a StandardLoggingPayload as JSON.")
 
 
-def _read(payloads: Sequence[_Payload | InvalidInput]) -> _Read:
-    attempts = _attempts([one for one in payloads if isinstance(one, _Payload)])
+def _read(payloads: Sequence[Payload | InvalidInput]) -> _Read:
+    attempts = _attempts([one for one in payloads if isinstance(one, Payload)])
     records: list[Record] = []
     dropped = 0
     for one in payloads:
         if isinstance(one, InvalidInput):
             records.append(one)
             continue
-        dropped += (bytes(one.messages) != _NULL) + (bytes(one.response) != _NULL)
+        dropped += len(_contents(one))
         try:
             records.append(_event(one, attempts[id(one)]))
         except InvalidInput as error:
@@ -236,7 +155,12 @@ def _read(payloads: Sequence[_Payload | InvalidInput]) -> _Read:
     return _Read(records, dropped)
 
 
-def _attempts(payloads: Sequence[_Payload]) -> dict[int, int]:
+def _contents(payload: Payload) -> list[str]:
+    said = {"messages": payload.messages, "response": payload.response}
+    return [name for name, content in said.items() if bytes(content) != NULL]
+
+
+def _attempts(payloads: Sequence[Payload]) -> dict[int, int]:
     """Which attempt of its operation each payload is, by ``id``.
 
     Retries and fallbacks share a trace. A success knows how many went before it in its own group; of
@@ -256,13 +180,16 @@ def _attempts(payloads: Sequence[_Payload]) -> dict[int, int]:
     return found
 
 
-def _event(payload: _Payload, attempt: int) -> dict[str, Any]:
+def _event(payload: Payload, attempt: int) -> dict[str, Any]:
     started, ended = _milliseconds("startTime", payload.start), _milliseconds("endTime", payload.end)
     metadata = payload.metadata
-    usage = metadata.usage_object or _Usage()
+    usage = metadata.usage_object or Usage()
     has_failed = payload.status == names.FAILURE
     error = (payload.error_information and payload.error_information.error_class) or ""
     provider, model = names.provider_and_model(payload.custom_llm_provider or "", payload.model)
+    answer = _answer(payload.response)
+    if answer.model and provider in names.NAME_SNAPSHOTS and answer.model != payload.model_group:
+        model = names.provider_and_model(payload.custom_llm_provider or "", answer.model)[1]
     said = names.Said.of(
         metadata.requester_custom_headers, metadata.spend_logs_metadata, payload.request_tags
     )
@@ -279,13 +206,13 @@ def _event(payload: _Payload, attempt: int) -> dict[str, Any]:
         "attempt": attempt,
         "status": names.status(error) if has_failed else "success",
     }
-    breakdown = payload.cost_breakdown or _Breakdown()
+    breakdown = payload.cost_breakdown or Breakdown()
     # The key's own team was checked by the proxy; what a request says of itself was not.
     own_team = metadata.user_api_key_team_alias or metadata.user_api_key_team_id
     optional = {
         "model_requested": payload.model_group,
         "region": names.region(usage.inference_geo),
-        "service_tier": names.service_tier(usage.service_tier, breakdown.service_tier),
+        "service_tier": names.service_tier(answer.service_tier, usage.service_tier, breakdown.service_tier),
         "speed": usage.speed if usage.speed in names.SPEEDS else None,
         "team": names.slug(own_team) if own_team else None,
         "end_user": payload.end_user or metadata.user_api_key_end_user_id or metadata.user_api_key_user_id,
@@ -307,7 +234,15 @@ def _event(payload: _Payload, attempt: int) -> dict[str, Any]:
     return event
 
 
-def _event_id(payload: _Payload, *, has_failed: bool) -> str:
+def _answer(response: Raw) -> Answer:
+    """Of an answer that is no object, such as one that the proxy was told to redact, nothing."""
+    try:
+        return _decode_answer(response)
+    except msgspec.MsgspecError:
+        return Answer()
+
+
+def _event_id(payload: Payload, *, has_failed: bool) -> str:
     """The proxy's own id of the call, never ``id``, which is the provider's.
 
     The attempts of one request share it, and only one of them succeeds: a failed one is told apart by
@@ -325,11 +260,11 @@ def _digest(*parts: object) -> str:
     return xxh3_128_hexdigest(msgspec.json.encode(parts))
 
 
-def _usage(payload: _Payload, usage: _Usage) -> dict[str, Any]:
-    given = usage.prompt_tokens_details or _PromptDetails()
-    made = usage.completion_tokens_details or _CompletionDetails()
-    cached = given.cached_tokens_details or _CachedParts()
-    creation = given.cache_creation_token_details or usage.cache_creation or _CacheCreation()
+def _usage(payload: Payload, usage: Usage) -> dict[str, Any]:
+    given = usage.prompt_tokens_details or PromptDetails()
+    made = usage.completion_tokens_details or CompletionDetails()
+    cached = given.cached_tokens_details or CachedParts()
+    creation = given.cache_creation_token_details or usage.cache_creation or CacheCreation()
     counts = {
         "input_tokens": payload.prompt_tokens if usage.prompt_tokens is None else usage.prompt_tokens,
         "output_tokens": payload.completion_tokens
@@ -349,7 +284,7 @@ def _usage(payload: _Payload, usage: _Usage) -> dict[str, Any]:
         "image_output_tokens": made.image_tokens,
     }
     found: dict[str, Any] = {name: count for name, count in counts.items() if count is not None}
-    tools = usage.server_tool_use or _ToolUse()
+    tools = usage.server_tool_use or ToolUse()
     if searches := _largest(tools.web_search_requests, given.web_search_requests):
         found["units"] = {"web_search_calls": Decimal(searches)}
     return found

@@ -12,6 +12,8 @@ FAILURE = "failure"
 # How many attempts the router made before this one: in its own group, and in others.
 ATTEMPT_HEADERS = ("x-litellm-attempted-retries", "x-litellm-attempted-fallbacks")
 SPEEDS = ("standard", "fast")
+# These name in an answer the dated model that served it; others call models otherwise there.
+NAME_SNAPSHOTS = frozenset({"openai", "azure", "anthropic"})
 
 # Where the price book calls a provider otherwise; all others go by LiteLLM's name.
 _PROVIDERS = {

@@ -123,6 +123,8 @@ class Event(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
     usage_semantics: Literal["inclusive", "anthropic"] = "inclusive"
     raw_usage: dict[str, Any] | None = None  # Any: the provider's own object
     api_flavor: Name | None = None
+    # The input of one call, where usage is the sum of several: it decides the band of the price.
+    context_tokens: Count = NOT_GIVEN
 
     # Whom and what it was for.
     operation: Text | None = None

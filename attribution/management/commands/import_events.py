@@ -12,13 +12,11 @@ from tqdm import tqdm
 
 from attribution.ingest.bulk import BATCH, Summary, import_file
 from attribution.ingest.files import SourceFile
+from attribution.ingest.formats import FORMATS
 from attribution.ingest.intake import Sender
 from attribution.ingest.layout import Layout
 from attribution.ingest.native import MOST_EVENTS
 from finops.core.errors import FinopsError
-
-_FORMATS = ("native", "csv")
-_LATER = ("litellm", "openai_usage", "anthropic_usage", "focus")
 
 
 class Command(BaseCommand):
@@ -28,7 +26,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
-        parser.add_argument("--format", choices=(*_FORMATS, *_LATER), default="native")
+        parser.add_argument("--format", choices=tuple(FORMATS), default="native")
         parser.add_argument(
             "--map", action="append", default=[], type=_pair, metavar="FIELD=COLUMN", dest="columns",
             help="Take a field from a column, such as usage.input_tokens=ContextTokens.",
@@ -37,16 +35,15 @@ class Command(BaseCommand):
             "--set", action="append", default=[], type=_pair, metavar="FIELD=VALUE", dest="constants",
             help="Give a field the same value in every record, such as provider=openai.",
         )  # fmt: skip
-        parser.add_argument("--source", default="import", help="Source of records that name none.")
+        parser.add_argument("--source", help="Source of records that name none.")
         parser.add_argument("--shift-days", type=int, default=0, help="Move all times by whole days.")
         parser.add_argument("--assume-utc", action="store_true", help="Times without an offset are UTC.")
         parser.add_argument("--batch-size", type=_batch_size, default=BATCH, metavar="N")
 
     def handle(self, *args: Any, **options: Any) -> None:  # Any: as Django has it
-        if options["format"] in _LATER:
+        if options["columns"] and FORMATS[options["format"]].read is not None:
             raise CommandError(
-                f"The format {options['format']} is not read yet. "
-                f"Convert the file to {' or '.join(_FORMATS)}, or map its columns with --format csv."
+                "--map is for the formats native and csv: the others say themselves what is where."
             )
         try:
             layout = Layout(dict(options["columns"]), dict(options["constants"]), options["assume_utc"])
@@ -57,15 +54,17 @@ class Command(BaseCommand):
             raise CommandError(f"{len(unread)} of {len(options['files'])} files could not be read.")
 
     def _import(self, path: Path, layout: Layout, options: dict[str, Any]) -> bool:
+        form = FORMATS[options["format"]]
         try:
             with (
-                SourceFile(path, as_csv=options["format"] == "csv") as file,
+                SourceFile(path, form.contents) as file,
                 tqdm(total=file.size, unit="B", unit_scale=True, desc=path.name, file=sys.stderr) as bar,
             ):
                 summary = import_file(
                     file,
                     layout=layout,
-                    sender=Sender(options["source"]),
+                    sender=Sender(options["source"] or form.source),
+                    form=form,
                     shift=timedelta(days=options["shift_days"]),
                     batch=options["batch_size"],
                     progress=lambda position: bar.update(position - bar.n),

@@ -191,12 +191,6 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_are_imported(tmp_pat
     assert len(rows()) >= 500
 
 
-@pytest.mark.parametrize("name", ["litellm", "openai_usage", "anthropic_usage", "focus"])
-def test_formats_that_are_not_read_yet_are_refused_by_name(name: str) -> None:
-    with pytest.raises(CommandError, match=f"The format {name} is not read yet"):
-        import_events(AZURE, format=name)
-
-
 def test_a_field_that_does_not_exist_is_refused_before_anything_is_read() -> None:
     with pytest.raises(CommandError, match='"feture" is not a field of an event'):
         import_azure(constants=[("feture", "chat")])
