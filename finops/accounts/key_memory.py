@@ -45,7 +45,8 @@ def keep(digest: str, key: ApiKey) -> None:
     path = _path(digest)
     unfinished = path.with_suffix(f".{os.getpid()}")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for directory in (path.parent.parent, path.parent):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(signing.dumps([path.name, said, time.time()], salt=_SALT))
         unfinished.replace(path)
