@@ -10,6 +10,7 @@ from attribution.models.governance import (
     TaggingRule,
     TaggingRuleVersion,
 )
+from attribution.models.imports import DataImport, ImportState
 from attribution.models.owners import (
     BusinessUnit,
     CostCentre,
@@ -52,6 +53,7 @@ __all__ = [
     "Customer",
     "CustomerDay",
     "CustomerUnitDay",
+    "DataImport",
     "DimensionOverflow",
     "DimensionSet",
     "DurationDay",
@@ -60,6 +62,7 @@ __all__ = [
     "Fate",
     "Feature",
     "FeatureOwnership",
+    "ImportState",
     "IngestBatch",
     "OtlpSpan",
     "QuarantineReason",

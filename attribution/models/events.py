@@ -45,6 +45,8 @@ class IngestBatch(models.Model):
     first_at = models.DateTimeField()
     last_at = models.DateTimeField()
     folded_at = models.DateTimeField(null=True)
+    # The DataImport that it is part of: no foreign key, for the writer is never held up by it.
+    import_id = models.BigIntegerField(null=True)
 
     class Meta:
         db_table = "ingest_batch"
@@ -53,6 +55,12 @@ class IngestBatch(models.Model):
             models.Index(fields=["id"], name="ingest_batch_unfolded", condition=models.Q(folded_at=None)),
             # Serves the rates on Data health.
             models.Index(fields=["received_at"], name="ingest_batch_received"),
+            # Serves the undoing of an import.
+            models.Index(
+                fields=["import_id"],
+                name="ingest_batch_of_import",
+                condition=models.Q(import_id__isnull=False),
+            ),
         )
 
 
