@@ -13,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import secrets
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
@@ -73,31 +74,36 @@ def encode(record: Record) -> bytes:
     return _HEAD.pack(_MAGIC, len(body), xxh3_64_intdigest(body)) + body
 
 
-def decode(data: bytes) -> tuple[list[Record], bool]:
-    """The good records of a segment, and whether anything before the last of them is damaged."""
-    found: list[Record] = []
+def split(data: bytes) -> tuple[list[bytes], bool]:
+    """The good bodies of a segment, and whether anything before the last of them is damaged."""
+    found: list[bytes] = []
     place = good_until = 0
     is_damaged = False
     while (head := data.find(_MAGIC, place)) >= 0:
-        record, end = _record_at(data, head)
-        if record is None:
+        body = _body_at(data, head)
+        if body is None:
             place = head + 1
             continue
         is_damaged |= head > good_until
-        found.append(record)
-        place = good_until = end
+        found.append(body)
+        place = good_until = head + _HEAD.size + len(body)
     return found, is_damaged
 
 
-def _record_at(data: bytes, place: int) -> tuple[Record | None, int]:
+def _body_at(data: bytes, place: int) -> bytes | None:
     if len(data) - place < _HEAD.size:
-        return None, place
+        return None
     _, length, checksum = _HEAD.unpack_from(data, place)
-    start, end = place + _HEAD.size, place + _HEAD.size + length
-    body = data[start:end]
-    if len(body) < length or xxh3_64_intdigest(body) != checksum:
-        return None, place
-    return _decode(zstandard.ZstdDecompressor().decompress(body)), end
+    body = data[place + _HEAD.size : place + _HEAD.size + length]
+    return body if len(body) == length and xxh3_64_intdigest(body) == checksum else None
+
+
+def decode(body: bytes) -> Record:
+    """The record in a good body; one that another version wrote, and this one cannot read, has no kind."""
+    try:
+        return _decode(zstandard.ZstdDecompressor().decompress(body))
+    except (zstandard.ZstdError, msgspec.MsgspecError):
+        return Record(secrets.token_hex(16), 0, "", 0, Sender(""), body)
 
 
 def segments(directory: Path) -> list[Segment]:
@@ -127,14 +133,14 @@ def is_ended(path: Path) -> bool:
     return True
 
 
-def read(segment: Segment) -> list[Record]:
-    """The records of a segment that has ended, in order. A damaged file is kept aside as well."""
+def read(segment: Segment) -> list[bytes]:
+    """The good bodies of a segment that has ended, in order. A damaged file is kept aside as well."""
     data = segment.path.read_bytes()
-    records, is_damaged = decode(data)
+    bodies, is_damaged = split(data)
     if is_damaged:
         _log.error("A segment of the spool is damaged; it is kept in %s/", SET_ASIDE)
         set_aside(segment.path.parent, f"{segment.path.stem}{DAMAGED}", data)
-    return records
+    return bodies
 
 
 def set_aside(directory: Path, name: str, data: bytes) -> None:
@@ -189,9 +195,10 @@ def lines_by_writer(found: list[Segment]) -> Iterator[Iterator[tuple[Record, Seg
 
 
 def _line(line: list[Segment]) -> Iterator[tuple[Record, Segment | None]]:
+    """Decoded one by one: a segment may hold many times its size."""
     for segment in line:
-        records = read(segment)
-        if not records:
+        bodies = read(segment)
+        if not bodies:
             remove(segment)
-        for number, record in enumerate(records, 1):
-            yield record, segment if number == len(records) else None
+        for number, body in enumerate(bodies, 1):
+            yield decode(body), segment if number == len(bodies) else None
