@@ -83,7 +83,7 @@ def _add(request: PersonRequest, kind: Kind) -> HttpResponse:
             if "preview" in sent:
                 # What a new team or feature changes is whose the calls are that named it already.
                 dimension = kind.placing.dimension if kind.slug == "feature" and kind.placing else "team"
-                shown = _previewed(make, _months(), dimension)
+                shown = previewed(make, months(), dimension)
             else:
                 make()
                 messages.success(request, f"{kind.title} {form.cleaned_data['slug']} was added.")
@@ -214,19 +214,20 @@ def _moving(row: Owned, form: MoveForm, actor: str) -> Callable[[], Any]:
 
 
 def _preview_of(row: Owned, form: MoveForm, actor: str) -> Preview:
-    placing, months = row.kind.placing, _months()
+    placing, seen = row.kind.placing, months()
     assert placing is not None
-    period = affected_period(form.cleaned_data["effective_from"], months.first, months.end)
-    return _previewed(_moving(row, form, actor), period, placing.dimension)
+    period = affected_period(form.cleaned_data["effective_from"], seen.first, seen.end)
+    return previewed(_moving(row, form, actor), period, placing.dimension)
 
 
-def _previewed(change: Callable[[], Any], period: Period, dimension: str) -> Preview:
+def previewed(change: Callable[[], Any], period: Period, dimension: str) -> Preview:
+    """What a change would move, by the owners' names."""
     changes = preview(change, period, dimension=dimension)
     names = names_of([dimension])
     return Preview(period, [(names.label(dimension, one.owner), one) for one in changes])
 
 
-def _months() -> Period:
+def months() -> Period:
     """Last month and this one: the days that people look at after a move."""
     this_month = Period.month_of(organisation.today())
     return Period(presets.add_months(this_month.first, -1), this_month.end)

@@ -51,12 +51,14 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
             Place("Prices", "pricing:prices", "p"),
             Place("Unattributed", "attribution:unattributed", "n"),
             Place("Data health", "health", "h"),
+            Place("Quarantine", "attribution:quarantine", "q"),
         ),
     ),
     (
         "Set up",
         (
             Place("Ownership", "attribution:ownership", "w"),
+            Place("Governance", "attribution:governance", "t"),
             Place("Span attributes", "attribution:span-attributes", ""),
             Place("API keys", "accounts:keys", "k"),
             Place("People", "accounts:people", "", Capability.MANAGE_PEOPLE),
