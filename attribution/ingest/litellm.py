@@ -260,16 +260,31 @@ def _digest(*parts: object) -> str:
     return xxh3_128_hexdigest(msgspec.json.encode(parts))
 
 
+def usage_of(told: Mapping[str, Any]) -> dict[str, Any]:  # Any: as parsed
+    """An event's usage from the usage object that LiteLLM makes of every provider's.
+
+    Raises msgspec.ValidationError for an object of another shape.
+    """
+    usage = msgspec.convert(told, Usage)
+    return _counts(usage, usage.prompt_tokens, usage.completion_tokens)
+
+
 def _usage(payload: Payload, usage: Usage) -> dict[str, Any]:
+    return _counts(
+        usage,
+        payload.prompt_tokens if usage.prompt_tokens is None else usage.prompt_tokens,
+        payload.completion_tokens if usage.completion_tokens is None else usage.completion_tokens,
+    )
+
+
+def _counts(usage: Usage, prompt: int | None, completion: int | None) -> dict[str, Any]:
     given = usage.prompt_tokens_details or PromptDetails()
     made = usage.completion_tokens_details or CompletionDetails()
     cached = given.cached_tokens_details or CachedParts()
     creation = given.cache_creation_token_details or usage.cache_creation or CacheCreation()
     counts = {
-        "input_tokens": payload.prompt_tokens if usage.prompt_tokens is None else usage.prompt_tokens,
-        "output_tokens": payload.completion_tokens
-        if usage.completion_tokens is None
-        else usage.completion_tokens,
+        "input_tokens": prompt,
+        "output_tokens": completion,
         "cache_read_tokens": _largest(usage.cache_read_input_tokens, given.cached_tokens),
         "cache_write_tokens": _largest(
             usage.cache_creation_input_tokens, given.cache_creation_tokens, given.cache_write_tokens

@@ -81,6 +81,10 @@ USAGE: dict[str, tuple[str, ...]] = {
 
 # The provider's own usage object, as JSON in one attribute.
 USAGE_OBJECTS = ("langfuse.observation.usage_details", f"{_G}raw")
+# LiteLLM's spans: the request's with LiteLLM's usage object, the raw one inside with the provider's.
+LITELLM = "litellm"
+LITELLM_USAGE = "metadata.usage_object"
+LITELLM_RAW = "raw_gen_ai_request"
 
 PROVIDER = (
     "gen_ai.provider.name",
@@ -271,9 +275,18 @@ _CONTENT_PREFIXES = (
     "tool_response",
     "model_request_parameters",
 )
+# Of what LiteLLM copies from a provider's answer, ``llm.openai.choices`` and the like, these are numbers
+# and names.
+_LITELLM_PLAIN = ("usage", "model", "service_tier")
+_THREE_PARTS = 3
+_NOT_PROVIDERS = frozenset({"token_count", "usage", "request", "response", "cost"})
 _NOT_CONTENT = frozenset({"gen_ai.prompt.version", "gen_ai.prompt.name"})
 
 
 def is_content(key: str) -> bool:
     """Whether an attribute of this name may hold what was asked or answered."""
-    return key.startswith(_CONTENT_PREFIXES) and key not in _NOT_CONTENT
+    if key.startswith(_CONTENT_PREFIXES):
+        return key not in _NOT_CONTENT
+    parts = key.split(".") if key.startswith("llm.") else []
+    is_copied = len(parts) == _THREE_PARTS and parts[1] not in _NOT_PROVIDERS
+    return is_copied and parts[2] not in _LITELLM_PLAIN

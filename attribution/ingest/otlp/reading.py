@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from attribution.ingest.otlp import names
+from attribution.ingest.otlp import litellm_spans, names
 from attribution.ingest.otlp.mapping import Spellings
 from attribution.ingest.otlp.wire import Attributes, Span, Value
 from attribution.ingest.times import EPOCH
@@ -74,6 +74,8 @@ def _event(span: Span, operation: str, usage: dict[str, Any], said: Mapping[str,
 
 def _usage(span: Span) -> dict[str, Any]:
     """``usage`` with its semantics, or the provider's own object; empty when the span has none."""
+    if span.scope == names.LITELLM or names.LITELLM_USAGE in span.attributes:
+        return litellm_spans.usage(span.attributes)
     if given := _usage_object(span.attributes):
         return given
     counts: dict[str, int] = {}
@@ -167,7 +169,7 @@ def _source(span: Span) -> str | None:
 
 
 def _provider(span: Span, model: str | None) -> str | None:
-    told = (_text(span.attributes, names.PROVIDER) or "").lower()
+    told = (_text(span.attributes, names.PROVIDER) or litellm_spans.provider(span.attributes)).lower()
     for api in ("openai.", "anthropic.", "mistral.", "cohere."):
         if told.startswith(api):  # "openai.chat", "anthropic.messages"
             return api[:-1]
@@ -186,7 +188,12 @@ def _provider_of(model: str) -> str | None:
 def _model(span: Span) -> str | None:
     """As answered, else as asked for; an engine of one's own may have to be told by its resource."""
     of_request = _json_object(span.attributes.get(names.REQUEST_SETTINGS)).get("model")
-    found = _text(span.attributes, names.MODEL) or _shown(of_request) or _named_by_its_name(span)[1]
+    found = (
+        _text(span.attributes, names.MODEL)
+        or _shown(of_request)
+        or litellm_spans.copied(span.attributes, "model")
+        or _named_by_its_name(span)[1]
+    )
     if not found and span.scope.startswith(names.VLLM):
         return _text(span.resource, names.MODEL_OF_ENGINE) or names.UNKNOWN_MODEL
     return found or None

