@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from attribution.cost_query import COSTS, COUNTS, DIMENSIONS, TOKENS, CostQuery, Filter, Place
@@ -140,27 +140,42 @@ def model_tiers(rate_is_known: str) -> str:
     WINDOW model AS (PARTITION BY provider, model)"""
 
 
-def owner_durations(in_period: str, first: str, end: str) -> str:
+def owner_durations(query: CostQuery, statement: Statement) -> str:
     """Histogram rows by owner, each with the days from ``day`` to before ``until`` that it counts.
 
-    ``first`` to ``end`` are the whole months of the period. A month's row stands for its days where one
-    row of ``owner`` holds all month; where ownership changes inside it, the single days do. The scan for
-    those is not even begun when nobody's changes.
+    A span's row stands for its days where one row of ``owner`` holds all of it; where ownership changes
+    inside it, the single days do. The scan for those is not even begun when nobody's changes.
     """
-    month = "date_trunc('month', u.day::timestamp)"
+    spans = list(query.period.spans())
+    single = statement.bind([span.first for span in spans if span.days == 1])
+    firsts = statement.bind([span.first for span in spans])
+    ends = statement.bind([span.end for span in spans])
+    days = [
+        (span.first + timedelta(days=n), span) for span in spans if span.days > 1 for n in range(span.days)
+    ]
+    inside = ", ".join(
+        f"{statement.bind(column)}::date[]"
+        for column in (
+            [day for day, _ in days],
+            [span.first for _, span in days],
+            [span.end for _, span in days],
+        )
+    )
+    first, end = statement.bind(query.period.first), statement.bind(query.period.end)
     return f"""(
         SELECT dimension_set_id, step, calls, day, day + 1 AS until
-        FROM duration_owner_day u WHERE {in_period} AND NOT (u.day >= {first} AND u.day < {end})
+        FROM duration_owner_day WHERE day = ANY({single}::date[])
         UNION ALL
-        SELECT dimension_set_id, step, calls, month, (month + interval '1 month')::date
-        FROM duration_owner_month WHERE month >= {first} AND month < {end}
+        SELECT dimension_set_id, step, calls, first_day, end_day
+        FROM duration_owner_span
+        JOIN unnest({firsts}::date[], {ends}::date[]) AS span (first_day, end_day) USING (first_day, end_day)
         UNION ALL
         SELECT dimension_set_id, step, calls, day, day + 1
         FROM duration_owner_day u
+        JOIN unnest({inside}) AS span (day, first_day, end_day) USING (day)
         WHERE (SELECT bool_or(first_day > {first} OR end_day < {end}) FROM owner)
-          AND u.day >= {first} AND u.day < {end}
           AND NOT EXISTS (
               SELECT FROM owner whole
               WHERE whole.dimension_set_id = u.dimension_set_id
-                AND whole.first_day <= {month} AND whole.end_day >= {month} + interval '1 month')
+                AND whole.first_day <= span.first_day AND whole.end_day >= span.end_day)
     )"""

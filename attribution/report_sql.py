@@ -206,10 +206,9 @@ FROM answer {self._join_names()}
         places = {DIMENSIONS[name].place for name in self.query.used}
         if not places <= {Place.OWNER} or splits_owners(self.query.period):
             return f"(SELECT *, day + 1 AS until FROM duration_day u WHERE {in_period})"
-        months = self.query.period.whole_months()
-        if months is None or self.query.granularity == Granularity.DAY:
+        if self.query.granularity == Granularity.DAY:
             return f"(SELECT *, day + 1 AS until FROM duration_owner_day u WHERE {in_period})"
-        return owner_durations(in_period, s.bind(months.first), s.bind(months.end))
+        return owner_durations(self.query, s)
 
     def _raw(self, s: Statement) -> dict[str, str]:
         """What is needed to read single calls."""

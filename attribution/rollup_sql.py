@@ -68,16 +68,10 @@ def statement(calls: str) -> str:
             "duration_owner_day",
             "day, dimension_set_id, step",
             ("calls",),
-            "SELECT day, owner_set.stand_in AS dimension_set_id, step, sum(calls) AS calls"
-            " FROM timed JOIN owner_set USING (dimension_set_id) GROUP BY day, owner_set.stand_in, step",
+            "SELECT day, dimension_set_id, step, calls FROM owned",
         ),
-        "duration_owner_month": _upsert(
-            "duration_owner_month",
-            "month, dimension_set_id, step",
-            ("calls",),
-            "SELECT date_trunc('month', day::timestamp)::date AS month,"
-            " owner_set.stand_in AS dimension_set_id, step, sum(calls) AS calls"
-            " FROM timed JOIN owner_set USING (dimension_set_id) GROUP BY month, owner_set.stand_in, step",
+        "duration_owner_span": _upsert(
+            "duration_owner_span", "first_day, end_day, dimension_set_id, step", ("calls",), by_span("owned")
         ),
         "user_day": _segments("user_day", "user_key"),
         "task_day": _segments("task_day", "task_key"),
@@ -138,6 +132,11 @@ owner_set AS MATERIALIZED (
     FROM dimension_set ds
     WHERE ds.id IN (SELECT dimension_set_id FROM hourly)
 ),
+owned AS MATERIALIZED (
+    SELECT day, stand_in AS dimension_set_id, step, sum(calls) AS calls
+    FROM timed JOIN owner_set USING (dimension_set_id)
+    GROUP BY day, stand_in, step
+),
 new_unit AS MATERIALIZED (
     SELECT new.bucket, new.day, new.dimension_set_id, new.slot_id, new.customer_id,
            unit.meter_id, unit.quantity
@@ -147,16 +146,25 @@ new_unit AS MATERIALIZED (
 SELECT coalesce(sum(calls), 0) FROM hourly"""
 
 
-# The only rollup by month: what leaves with a day is taken out of it.
+def by_span(durations: str) -> str:
+    """Rows of the histogram by owner and day, added up by the spans that their days lie in."""
+    return f"""
+    SELECT first_day, end_day, dimension_set_id, step, sum(calls) AS calls
+    FROM {durations},
+         LATERAL (SELECT date_trunc('month', day::timestamp)::date AS first) month,
+         LATERAL (SELECT month.first + (day - month.first) / 7 * 7 AS first) seventh,
+         LATERAL (VALUES (month.first, (month.first + interval '1 month')::date),
+                         (seventh.first, seventh.first + 7)) span (first_day, end_day)
+    WHERE day - month.first < 28 OR span.first_day = month.first
+    GROUP BY first_day, end_day, dimension_set_id, step"""
+
+
+# Spans are longer than a day: what leaves with one is taken out of them.
 WITHOUT_DAY = """
-WITH leaving AS (
-    SELECT date_trunc('month', day::timestamp)::date AS month, dimension_set_id, step, calls
-    FROM duration_owner_day WHERE day = %(day)s
-)
-UPDATE duration_owner_month kept SET calls = kept.calls - leaving.calls
-FROM leaving
-WHERE kept.month = leaving.month AND kept.dimension_set_id = leaving.dimension_set_id
-  AND kept.step = leaving.step"""
+UPDATE duration_owner_span kept SET calls = kept.calls - leaving.calls
+FROM duration_owner_day leaving
+WHERE leaving.day = %(day)s AND kept.first_day <= %(day)s AND kept.end_day > %(day)s
+  AND kept.dimension_set_id = leaving.dimension_set_id AND kept.step = leaving.step"""
 
 
 def _bucket(instant: str) -> str:

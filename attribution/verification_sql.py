@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attribution.rollup_sql import SUMS
+from attribution.rollup_sql import SUMS, by_span
 
 _IN_BOOKS = """batch_id NOT IN (SELECT id FROM ingest_batch WHERE folded_at IS NULL)"""
 _BY_CALL = {
@@ -144,12 +144,10 @@ BOOK_CHECKS = {
         ("day", "step"),
         "a.calls IS DISTINCT FROM b.calls",
     ),
-    "durations by owner of days add up to the months": _same(
-        """SELECT date_trunc('month', day::timestamp)::date AS month, dimension_set_id, step,
-                  sum(calls) AS calls
-           FROM duration_owner_day GROUP BY 1, 2, 3""",
-        "SELECT month, dimension_set_id, step, calls FROM duration_owner_month",
-        ("month", "dimension_set_id", "step"),
+    "durations by owner of days add up to the spans": _same(
+        by_span("duration_owner_day"),
+        "SELECT first_day, end_day, dimension_set_id, step, calls FROM duration_owner_span",
+        ("first_day", "end_day", "dimension_set_id", "step"),
         "a.calls IS DISTINCT FROM b.calls",
     ),
     "usage points to a known set, slot and customer": _verdict(

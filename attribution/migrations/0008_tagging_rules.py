@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("attribution", "0007_duration_by_month"),
+        ("attribution", "0007_duration_by_span"),
     ]
 
     operations = [

@@ -132,17 +132,21 @@ class DurationOwnerDay(models.Model):
         db_table = "duration_owner_day"
 
 
-class DurationOwnerMonth(models.Model):
-    """The same by whole months: for long periods, of which only the edges need single days."""
+class DurationOwnerSpan(models.Model):
+    """The same by whole months and by sevenths of them (days 1 to 7, 8 to 14, 15 to 21, 22 to 28).
 
-    month = models.DateField()  # its first day
+    For long periods, of which only the edges then need single days: see ``periods.Period.spans``.
+    """
+
+    first_day = models.DateField()
+    end_day = models.DateField()  # the first that is not in it
     dimension_set_id = models.IntegerField()
     step = models.SmallIntegerField()
     calls = models.IntegerField()
-    pk = models.CompositePrimaryKey("month", "dimension_set_id", "step")
+    pk = models.CompositePrimaryKey("first_day", "end_day", "dimension_set_id", "step")
 
     class Meta:
-        db_table = "duration_owner_month"
+        db_table = "duration_owner_span"
 
 
 class SegmentFields(models.Model):

@@ -10,7 +10,7 @@ from bench.results import Row
 
 _BOOKS = (
     "call_event", "call_unit", "ingest_batch", "usage_hour", "usage_day", "unit_hour", "unit_day",
-    "duration_day", "duration_owner_day", "duration_owner_month", "user_day", "task_day",
+    "duration_day", "duration_owner_day", "duration_owner_span", "user_day", "task_day",
     "customer_day", "customer_unit_day",
     "dimension_set", "attribution", "customer", "price_slot", "slot_rate", "quarantine",
 )  # fmt: skip

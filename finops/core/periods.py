@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
 
 _WHOLE_HOUR, _QUARTER = 60, 15
+
+
+_SEVENTHS = (1, 8, 15, 22)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +42,22 @@ class Period:
     def is_whole_month(self) -> bool:
         return self == Period.month_of(self.first)
 
-    def whole_months(self) -> Period | None:
-        """The calendar months that lie inside it, as one period; None when there is none."""
-        first = self.first if self.first.day == 1 else Period.month_of(self.first).end
-        end = self.end.replace(day=1)
-        return Period(first, end) if first < end else None
+    def spans(self) -> Iterator[Period]:
+        """What it is made of: whole months; in the others whole sevenths, days 1 to 7, 8 to 14, 15 to 21
+        and 22 to 28; single days where neither fits.
+        """
+        day = self.first
+        while day < self.end:
+            month = Period.month_of(day)
+            seven = Period(day, day + timedelta(days=7))
+            if day == month.first and month.end <= self.end:
+                span = month
+            elif day.day in _SEVENTHS and seven.end <= self.end:
+                span = seven
+            else:
+                span = Period(day, day + timedelta(days=1))
+            yield span
+            day = span.end
 
     def before(self) -> Period:
         """What to compare with: the month before a whole month, else as many days just before."""

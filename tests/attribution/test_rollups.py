@@ -21,7 +21,7 @@ from attribution.models import (
     CustomerUnitDay,
     DurationDay,
     DurationOwnerDay,
-    DurationOwnerMonth,
+    DurationOwnerSpan,
     IngestBatch,
     TaskDay,
     UnitDay,
@@ -46,7 +46,7 @@ TABLES = (
     CustomerUnitDay,
     DurationDay,
     DurationOwnerDay,
-    DurationOwnerMonth,
+    DurationOwnerSpan,
 )
 SEGMENTS = (UserDay, TaskDay)
 

@@ -81,7 +81,7 @@ DEARER_HOURS = """
         ("UPDATE customer_unit_day SET quantity = 1000", "units of customers are part of the days"),
         ("UPDATE duration_day SET calls = 1000", "durations, users and tasks are part of the days"),
         ("DELETE FROM duration_owner_day", "durations by owner add up to the days"),
-        ("DELETE FROM duration_owner_month", "durations by owner of days add up to the months"),
+        ("DELETE FROM duration_owner_span", "durations by owner of days add up to the spans"),
         ("UPDATE user_day SET calls = 1000", "durations, users and tasks are part of the days"),
         ("UPDATE user_day SET keys = '{1}'", "users of calls are known by day"),
         ("DELETE FROM task_day", "tasks of calls are known by day"),
