@@ -47,3 +47,10 @@ class Quarantined(models.Model):
                 fields=["-received_at"], name="quarantine_open", condition=models.Q(resolved_at=None)
             ),
         )
+
+    @property
+    def what(self) -> str:
+        """Why it is here, in words; a contract is the source's own rule."""
+        if self.code == "contract":
+            return "Against the contract of its source"
+        return str(QuarantineReason(self.reason).label)

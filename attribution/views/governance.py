@@ -22,7 +22,7 @@ from attribution.views.governance_forms import RuleForm, TrialForm, written
 from attribution.views.ownership_edit import months, previewed
 from finops.accounts.permissions import Capability, principal_of_person
 from finops.accounts.screens import PersonRequest, for_people
-from finops.core.errors import FinopsError, NotFound
+from finops.core.errors import FinopsError, InvalidInput, NotFound
 
 _TABS = (
     ("Tagging rules", "attribution:governance"),
@@ -55,16 +55,26 @@ def rules(request: PersonRequest) -> HttpResponse:
 @for_people(Capability.EDIT_OWNERSHIP)
 def move(request: PersonRequest, number: int) -> HttpResponse:
     """One place up or down, from today on."""
-    order = [one.rule.pk for one in rules_on(today()) if one.is_active]
+    active = [one for one in rules_on(today()) if one.is_active]
+    order = [one.rule.pk for one in active]
     if number not in order:
         raise Http404
     place = order.index(number)
     other = place + (-1 if "up" in request.POST else 1)
     if 0 <= other < len(order):
-        order[place], order[other] = order[other], order[place]
-        tagging_changes.reorder(order, actor=request.user.email, effective_from=today())
+        order.insert(other, order.pop(place))
+        _put_in_order(active[place], other + 1, order, request.user.email)
         messages.success(request, "The rules are asked in the new order from today on.")
     return HttpResponseRedirect(reverse("attribution:governance"))
+
+
+def _put_in_order(standing: Standing, place: int, order: list[int], actor: str) -> None:
+    """Only this rule gets a new version, as long as there is room between its neighbours."""
+    saying, day = saying_of(standing.shown), today()
+    try:
+        tagging_changes.change(standing.rule.pk, saying, actor=actor, effective_from=day, place=place)
+    except InvalidInput:
+        tagging_changes.reorder(order, actor=actor, effective_from=day)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

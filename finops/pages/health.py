@@ -16,6 +16,7 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
 from attribution import partitions
+from attribution.contract_counts import DAYS, refusals
 from attribution.ingest.health import IngestHealth, SourceCoverage, ingest_health
 from attribution.models import DimensionOverflow, IngestBatch, Quarantined, QuarantineReason, Verification
 from attribution.punctuality import Rhythm, rhythms
@@ -177,4 +178,6 @@ def _books(now: datetime) -> Mapping[str, Any]:  # Any: a template context
         "overflows": DimensionOverflow.objects.order_by("-last_seen_at")[:MOST_RECORDS],
         "prices": BookVersion.objects.filter(status=VersionStatus.PUBLISHED).last(),
         "engines": engines(),
+        "refusals": refusals(),
+        "days": DAYS,
     }
