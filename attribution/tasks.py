@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from celery import shared_task
 from django.utils import timezone
 
-from attribution import identity_audit, partitions, rollups, verification
+from attribution import identity_audit, imports, partitions, rollups, verification
 from attribution.ingest.otlp import settling
 
 RECENT = timedelta(days=3)
@@ -74,3 +74,15 @@ def verify_books() -> None:
     failed = [check.name for check in report.checks if check.failed]
     if failed:
         logger.error("the books do not hold", extra={"checks": failed})
+
+
+@shared_task
+def carry_out_import(import_id: int) -> None:
+    """Import one file; nothing while another worker does."""
+    imports.carry_out(import_id)
+
+
+@shared_task
+def resume_imports() -> None:
+    """Carry on with imports whose worker was killed or never heard of them."""
+    imports.resume()

@@ -41,6 +41,12 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": crontab(minute="*/5"),
         "options": {"queue": "books", "expires": 300},
     },
+    # Imports whose worker was killed, or that no worker heard of.
+    "imports": {
+        "task": "attribution.tasks.resume_imports",
+        "schedule": 30.0,
+        "options": {"queue": "books", "expires": 30},
+    },
     # Partitions of the days ahead; single calls past retention.
     "partitions": {
         "task": "attribution.tasks.keep_partitions",

@@ -28,6 +28,9 @@ RAW_RETENTION_DAYS = env.whole("RAW_RETENTION_DAYS", 400, least=2)
 # Where web processes keep events while the database is away, and how much of them.
 SPOOL_DIR = Path(env.text("SPOOL_DIR", str(INSTANCE.root / "spool"))).absolute()
 SPOOL_MAX_BYTES = env.whole("SPOOL_MAX_BYTES", 4 * 1024**3, least=1024**2)
+# Where uploaded files wait for their import, for the web processes and the worker alike.
+IMPORTS_DIR = INSTANCE.root / "imports"
+IMPORT_MAX_BYTES = env.whole("IMPORT_MAX_BYTES", 512 * 1024**2, least=1024**2)
 OTLP_SETTLE_SECONDS = env.whole("OTLP_SETTLE_SECONDS", 2)
 DIMENSION_VALUE_CAP = env.whole("DIMENSION_VALUE_CAP", 10_000, least=10)
 

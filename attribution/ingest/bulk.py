@@ -8,10 +8,10 @@ from datetime import timedelta
 from itertools import islice
 from typing import Any
 
-from attribution.ingest import quarantine
+from attribution.ingest import quarantine, writer
 from attribution.ingest.files import SourceFile
 from attribution.ingest.formats import FORMATS, Format
-from attribution.ingest.intake import Sender, take_in
+from attribution.ingest.intake import Sender, admit
 from attribution.ingest.layout import Layout
 from attribution.ingest.native import MOST_EVENTS, Arrivals, from_records
 from attribution.ingest.outcome import Outcome
@@ -52,24 +52,28 @@ def import_file(
     form: Format = NATIVE,
     shift: timedelta = timedelta(),
     batch: int = BATCH,
-    progress: Callable[[int], object] = lambda _: None,
+    import_id: int | None = None,
+    told: Callable[[Summary, Outcome], object] = lambda _summary, _outcome: None,
 ) -> Summary:
     """Import one file; safe to repeat, for a record without an id gets one from the file's content.
 
-    ``progress`` is told the position in the file after every batch. Memory does not grow with the
-    file. Raises UnreadableFile, or Unavailable when the database is away; what was written until then
-    stays, and a repetition finds duplicates.
+    ``told`` hears of every batch, with the sums so far. Memory does not grow with the file. Raises
+    UnreadableFile, or Unavailable when the database is away; what was written until then stays, and a
+    repetition finds duplicates.
     """
     summary = Summary()
     for chunk in _chunks(events_of(file, layout, form), min(batch, MOST_EVENTS)):
         arrivals = from_records(chunk, lax=True)
         _move(arrivals, shift)
-        summary.add(take_in(arrivals, sender))
+        post = admit(arrivals, sender).identify()
+        post.import_id = import_id
+        (outcome,) = writer.write([post])
+        summary.add(outcome)
         quarantine.keep_invalid(
             (sender.source, rejection.event_id or "", rejection.problem, rejection.said)
             for rejection in arrivals.rejected
         )
-        progress(file.position)
+        told(summary, outcome)
     return summary
 
 

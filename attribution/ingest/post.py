@@ -66,6 +66,8 @@ class Post:
     known_facts: list[KnownFacts | None]
     # Known once the events are ``identified``.
     identity: np.ndarray = field(default_factory=lambda: identities([]))
+    # The import that it is part of. Such a post is written alone: a batch belongs to one import or none.
+    import_id: int | None = None
 
     @classmethod
     def of(cls, arrivals: Arrivals, api_key: str, key_team: str, known: Known = NOTHING_KNOWN) -> Post:

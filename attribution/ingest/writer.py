@@ -301,8 +301,9 @@ def _note_batch(batch: _Batch) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO ingest_batch (received_at, accepted, duplicates, conflicts, first_at, last_at,"
-            " rejected, content_dropped) VALUES (clock_timestamp(), %s, 0, 0, %s, %s, %s, %s) RETURNING id",
-            [len(times), *bounds, *_refused(batch.posts).values()],
+            " rejected, content_dropped, import_id)"
+            " VALUES (clock_timestamp(), %s, 0, 0, %s, %s, %s, %s, %s) RETURNING id",
+            [len(times), *bounds, *_refused(batch.posts).values(), batch.posts[0].import_id],
         )
         return int(cursor.fetchone()[0])
 

@@ -10,10 +10,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from attribution.ingest.bulk import BATCH, Summary, import_file
+from attribution.imports import command_import
+from attribution.ingest.bulk import BATCH, Summary
 from attribution.ingest.files import SourceFile
 from attribution.ingest.formats import FORMATS
-from attribution.ingest.intake import Sender
 from attribution.ingest.layout import Layout
 from attribution.ingest.native import MOST_EVENTS
 from finops.core.errors import FinopsError
@@ -60,11 +60,11 @@ class Command(BaseCommand):
                 SourceFile(path, form.contents) as file,
                 tqdm(total=file.size, unit="B", unit_scale=True, desc=path.name, file=sys.stderr) as bar,
             ):
-                summary = import_file(
+                summary = command_import(
                     file,
+                    file_format=options["format"],
                     layout=layout,
-                    sender=Sender(options["source"] or form.source),
-                    form=form,
+                    source=options["source"],
                     shift=timedelta(days=options["shift_days"]),
                     batch=options["batch_size"],
                     progress=lambda position: bar.update(position - bar.n),
