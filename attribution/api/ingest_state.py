@@ -40,6 +40,7 @@ class IngestHealthShape(serializers.Serializer[dict[str, Any]]):
     lag_seconds = serializers.FloatField()
     unfolded_batches = serializers.IntegerField()
     unfolded_calls = serializers.IntegerField()
+    waiting_spans = serializers.IntegerField(help_text="Spans that wait for their relatives.")
     rates = serializers.DictField(
         child=serializers.FloatField(), help_text="Calls a second over the last `1m`, `5m`, `60m`."
     )

@@ -27,12 +27,16 @@ class SourceCoverage:
 
 @dataclass(frozen=True, slots=True)
 class IngestHealth:
-    """``watermark``: everything acknowledged before it is in the reports, what waits in a spool included."""
+    """``watermark``: everything acknowledged before it is in the reports.
+
+    What waits in a spool holds it back, and so do spans that wait for their relatives.
+    """
 
     watermark: datetime
     lag_seconds: float
     unfolded_batches: int
     unfolded_calls: int
+    waiting_spans: int
     rates: dict[str, float]  # calls a second over the last 1, 5 and 60 minutes
     sources: list[SourceCoverage]
     spool: SpoolState  # of the host that answers
@@ -45,7 +49,7 @@ def ingest_health(visible_teams: Collection[str] | None = None) -> IngestHealth:
     """
     with connection.cursor() as cursor:
         cursor.execute(_UNFOLDED)
-        watermark, lag, batches, calls = cursor.fetchone()
+        watermark, lag, batches, calls, waiting_spans = cursor.fetchone()
         cursor.execute(_RATES)
         counts = cursor.fetchone()
         teams = None if visible_teams is None else sorted(visible_teams)
@@ -57,14 +61,17 @@ def ingest_health(visible_teams: Collection[str] | None = None) -> IngestHealth:
         watermark = spool.oldest_at
     minutes = (1, 5, 60)
     rates = {f"{span}m": count / (60 * span) for span, count in zip(minutes, counts, strict=True)}
-    return IngestHealth(watermark, lag, batches, calls, rates, sources, spool)
+    return IngestHealth(watermark, lag, batches, calls, waiting_spans, rates, sources, spool)
 
 
 _UNFOLDED = """
-    SELECT least(coalesce(min(received_at), now()), now()),
-           greatest(coalesce(extract(epoch FROM now() - min(received_at)), 0), 0)::float,
-           count(*), coalesce(sum(accepted), 0)::bigint
-    FROM ingest_batch WHERE folded_at IS NULL
+    SELECT least(batch.oldest, span.oldest, now()),
+           greatest(coalesce(extract(epoch FROM now() - least(batch.oldest, span.oldest)), 0), 0)::float,
+           batch.number, batch.calls, span.number
+    FROM (SELECT min(received_at) AS oldest, count(*) AS number, coalesce(sum(accepted), 0)::bigint AS calls
+          FROM ingest_batch WHERE folded_at IS NULL) batch,
+         (SELECT min(received_at) AS oldest, count(*) AS number
+          FROM otlp_span WHERE fate IN (0, 2)) span
 """
 _RATES = """
     SELECT coalesce(sum(accepted) FILTER (WHERE received_at > now() - interval '1 minute'), 0)::float,

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from attribution import rollups
+from attribution.ingest.health import ingest_health
 from attribution.ingest.otlp import settling
 from attribution.models import Fate, OtlpSpan
 from tests.attribution.otlp.conftest import Send, booked, chat, settle, span
@@ -205,3 +208,16 @@ def test_any_tree_in_any_order_over_any_requests_is_counted_once(
     settle()
 
     assert sum(tokens for tokens, _ in booked()) == leaves
+
+
+def test_what_waits_holds_the_watermark_back(send: Send) -> None:
+    send(chat(1))
+    before = ingest_health()
+    assert before.waiting_spans == 1
+    assert before.watermark < timezone.now()
+
+    settle()
+    rollups.fold()
+
+    after = ingest_health()
+    assert (after.waiting_spans, after.lag_seconds) == (0, 0)
