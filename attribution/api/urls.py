@@ -13,6 +13,8 @@ from attribution.api.events import events
 from attribution.api.ingest_state import IngestHealthView
 from attribution.api.litellm import litellm_log
 from attribution.api.organisation import KINDS, views_of
+from attribution.api.outcomes import Outcomes
+from attribution.api.outcomes_revenue import Revenues
 from attribution.api.quarantine import Dismiss, DismissAll, QuarantineList, Replay, ReplayAll
 from attribution.api.tagging import (
     TaggingRuleOne,
@@ -35,6 +37,8 @@ urlpatterns: list[URLPattern] = [
     path("events", events, name="events"),
     path("events/<path:source>/<path:event_id>/explain", ExplainCall.as_view(), name="explain-event"),
     path("costs", Costs.as_view(), name="costs"),
+    path("outcomes", Outcomes.as_view(), name="outcomes"),
+    path("revenue", Revenues.as_view(), name="revenue"),
     path("quarantine", QuarantineList.as_view(), name="quarantine"),
     path("quarantine/replay", ReplayAll.as_view(), name="quarantine-replay-all"),
     path("quarantine/dismiss", DismissAll.as_view(), name="quarantine-dismiss-all"),

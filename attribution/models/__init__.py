@@ -11,6 +11,7 @@ from attribution.models.governance import (
     TaggingRuleVersion,
 )
 from attribution.models.imports import DataImport, ImportState
+from attribution.models.outcomes import Revenue, TaskOutcome
 from attribution.models.owners import (
     BusinessUnit,
     CostCentre,
@@ -70,11 +71,13 @@ __all__ = [
     "Refusal",
     "RegistryState",
     "Resolution",
+    "Revenue",
     "SourceContract",
     "SpanAttribute",
     "TaggingRule",
     "TaggingRuleVersion",
     "TaskDay",
+    "TaskOutcome",
     "Team",
     "TeamPlacement",
     "Tier",
