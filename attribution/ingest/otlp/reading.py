@@ -121,7 +121,7 @@ def _of_object(told: dict[str, Any]) -> dict[str, Any]:
     """Which provider's shape it has, by its names."""
     if "prompt_tokens" in told:
         return {"raw_usage": told, "api_flavor": "openai.chat"}
-    if {"cache_creation_input_tokens", "cache_read_input_tokens"} & told.keys():
+    if "input_tokens" in told and {"cache_creation_input_tokens", "cache_read_input_tokens"} & told.keys():
         return {"raw_usage": told, "api_flavor": "anthropic.messages"}
     if "input_tokens_details" in told or "output_tokens_details" in told:
         return {"raw_usage": told, "api_flavor": "openai.responses"}
@@ -140,6 +140,8 @@ _LANGFUSE = {
     "input_cached_tokens": "cache_read_tokens",
     "input_cache_read": "cache_read_tokens",
     "input_cache_creation": "cache_write_tokens",
+    "cache_read_input_tokens": "cache_read_tokens",
+    "cache_creation_input_tokens": "cache_write_tokens",
     "output_reasoning_tokens": "reasoning_tokens",
     "output_reasoning": "reasoning_tokens",
 }

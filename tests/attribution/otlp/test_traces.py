@@ -90,6 +90,22 @@ def test_anthropic_counts_without_caches_are_completed_and_others_are_not(send: 
     assert rows("SELECT input, cache_read FROM call_event ORDER BY 1") == [(3000, 5000), (5000, 8000)]
 
 
+def test_a_generation_written_by_hand_counts_its_input_beside_caches(send: Send) -> None:
+    told = {"input": 300, "output": 220, "cache_read_input_tokens": 10000, "cache_creation_input_tokens": 752}
+    send(
+        span(
+            attributes={
+                "langfuse.observation.type": "generation",
+                "langfuse.observation.model.name": "claude-sonnet-4-5",
+                "langfuse.observation.usage_details": json.dumps(told),
+            }
+        )
+    )
+    settle()
+
+    assert rows("SELECT input, cache_read, cache_write, output FROM call_event") == [(300, 10000, 752, 220)]
+
+
 def test_prompts_are_dropped_by_name_and_never_stored(send: Send) -> None:
     secret = "the secret plan"
     send(chat(attributes=dict.fromkeys(CONTENT, secret)))
