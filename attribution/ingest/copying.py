@@ -17,6 +17,7 @@ from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
 from attribution.ingest.schema import Event
+from finops.core.meters import Meter
 
 HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TRAILER = b"\xff\xff"
@@ -84,13 +85,24 @@ def tails(events: Sequence[Event], details: Sequence[bytes | None]) -> list[byte
     return list(map(b"".join, zip(*parts, strict=True)))
 
 
-def with_units(row_tails: Sequence[bytes], units: Sequence[tuple[int, int, Any]]) -> Sequence[bytes]:
-    """The tails, each with the rare quantities of its row: (row, meter id, quantity)."""
-    if not units:
-        return row_tails
-    told = list(row_tails)
-    for row, meter_id, quantity in sorted(units):
-        told[row] += f"{int(meter_id)}={Decimal(quantity).normalize()};".encode()
+def said_texts(
+    row_tails: Sequence[bytes],
+    customers: Sequence[str | None],
+    units: Sequence[tuple[int, str | Meter, Any]],
+) -> list[bytes]:
+    """The tails, each with its row's customer and rare quantities (row, name, quantity).
+
+    By name, because the numbers of names are the database's.
+    """
+    told = [
+        tail + customer.encode() if customer else tail
+        for tail, customer in zip(row_tails, customers, strict=True)
+    ]
+    named = (
+        (row, name.label if isinstance(name, Meter) else name, quantity) for row, name, quantity in units
+    )
+    for row, name, quantity in sorted(named):
+        told[row] += f";{name}={Decimal(quantity).normalize()}".encode()
     return told
 
 

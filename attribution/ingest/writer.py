@@ -115,13 +115,14 @@ def _prepare(posts: Sequence[Post]) -> _Batch:
         arrived = [known for post in posts for known in _facts_of(post)]
         facts = [arrived[place] for place in columns.place.tolist()]
         slot_ids = slots.resolve([each for each, _ in facts], columns.time_us, columns.prompt_tokens)
-        said_in_numbers["customer_id"] = customers.resolve([event.customer for event in columns.events])
+        names = [event.customer for event in columns.events]
+        customer_ids = customers.resolve(names)
         named = slots.unit_meter_ids({name for _, name, _ in found if not isinstance(name, Meter)})
     units = [(row, name if isinstance(name, Meter) else named[name], n) for row, name, n in found]
     tails = copying.tails(columns.events, columns.details())
     content = content_hashes(
         [sets[:, 1], np.array([number for _, number in facts]), *said_in_numbers.values()],
-        copying.with_units(tails, units),
+        copying.said_texts(tails, names, found),
     )
     placed = {
         "occurred_at": columns.time_us,
@@ -129,6 +130,7 @@ def _prepare(posts: Sequence[Post]) -> _Batch:
         "content_hash": content,
         "dimension_set_id": sets[:, 0],
         "slot_id": slot_ids,
+        "customer_id": customer_ids,
     }
     return _Batch(
         columns=columns,
