@@ -19,6 +19,7 @@ NAMES = {
     "segments": "Merging users and tasks of all days",
     "spans": "Booking the calls of spans",
     "old_spans": "Forgetting old spans",
+    "imports": "Going on with imports of files",
     "partitions": "Making days for calls, dropping old ones",
     "identities": "Looking for calls sent twice",
     "leftovers": "Forgetting old answers and sessions",

@@ -211,6 +211,7 @@ def test_every_job_of_the_schedule_has_a_name_and_a_rhythm() -> None:
         "Merging users and tasks of all days": "every day at 02:50 UTC",
         "Booking the calls of spans": "every second",
         "Forgetting old spans": "every 5 min",
+        "Going on with imports of files": "every 30 s",
         "Making days for calls, dropping old ones": "4 times a day",
         "Looking for calls sent twice": "every day at 01:40 UTC",
         "Forgetting old answers and sessions": "every hour",
