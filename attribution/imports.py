@@ -31,8 +31,10 @@ from finops.accounts import audit
 from finops.core.errors import Conflict, FinopsError, NotFound, TooLarge, Unavailable
 from finops.core.periods import local_day
 
-# The first half of the advisory lock of an import; the second is its id.
+# The first half of the advisory lock of an import; the second is its id, or nobody's for the one turn
+# that all uploads share: however many wait, the other tasks of the worker go on.
 _LOCK_CLASS = 7_305
+_TURN = 0
 _DRAFTS_KEPT = timedelta(days=1)
 
 logger = logging.getLogger(__name__)
@@ -72,21 +74,33 @@ def put_aside(chunks: Iterable[bytes], *, name: str, file_format: str, actor: st
 
 
 @transaction.atomic
-def start(import_id: int, *, file_format: str, options: dict[str, Any], actor: str) -> DataImport:
-    """Let a worker carry out what was put aside. Raises NotFound, Conflict when it was started before."""
+def describe(import_id: int, *, file_format: str, options: dict[str, Any]) -> DataImport:
+    """Say how a draft is to be read. Raises NotFound, Conflict when it was started."""
     chosen = _locked(import_id)
     if chosen.state != ImportState.DRAFT:
         raise Conflict("This import was started before.")
-    chosen.state, chosen.file_format, chosen.options = ImportState.WAITING, file_format, options
-    chosen.save(update_fields=["state", "file_format", "options"])
+    chosen.file_format, chosen.options = file_format, options
+    chosen.save(update_fields=["file_format", "options"])
+    return chosen
+
+
+@transaction.atomic
+def start(import_id: int, *, file_format: str, options: dict[str, Any], actor: str) -> DataImport:
+    """Let a worker carry out what was put aside. Raises NotFound, Conflict when it was started before."""
+    chosen = describe(import_id, file_format=file_format, options=options)
+    chosen.state = ImportState.WAITING
+    chosen.save(update_fields=["state"])
     audit.record(actor, "start import", subject_kind="import", subject=str(chosen), after=_said(chosen))
     return chosen
 
 
 def carry_out(import_id: int) -> None:
-    """Import the file, unless somebody else does or it is done. Raises Unavailable to be tried again."""
-    with _held(import_id) as is_mine:
-        if not is_mine:
+    """Import the file, unless it is done, or this or another upload is being imported elsewhere.
+
+    Raises Unavailable to be tried again.
+    """
+    with _held(_TURN) as is_our_turn, _held(import_id) as is_mine:
+        if not (is_our_turn and is_mine):
             return
         chosen = DataImport.objects.get(pk=import_id)
         if not (chosen.is_moving and chosen.is_uploaded):

@@ -166,6 +166,10 @@ STORAGES = {
 
 # The longest body the ingest reads is bounded there; forms stay small.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 17 * 1024 * 1024
+FILE_UPLOAD_HANDLERS = [
+    "attribution.uploads.BoundedUpload",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

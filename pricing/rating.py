@@ -56,15 +56,22 @@ class Rating:
 
 
 def rate_usage(
-    tariff: Tariff, *, at: int, usage: Usage, units: Mapping[str, Decimal] | None = None
+    tariff: Tariff,
+    *,
+    at: int,
+    usage: Usage,
+    units: Mapping[str, Decimal] | None = None,
+    prompt_tokens: int | None = None,
 ) -> Rating:
     """Rate one call that completed at ``at`` (Unix seconds); ``units`` are its per-call units.
+
+    Where the usage is the sum of several calls, ``prompt_tokens`` is the input of one of them.
 
     A call answered from the application's own cache costs nothing, and its full price is the saving.
     Raises InvalidInput for usage whose parts exceed their total.
     """
     meters = partition(usage)
-    quote = tariff.quote(at, usage.input_tokens)
+    quote = tariff.quote(at, usage.input_tokens if prompt_tokens is None else prompt_tokens)
     quantities = {meter.label: Decimal(count) for meter, count in meters.items()} | dict(units or {})
     lines = tuple(_lines(quote, quantities, free=tariff.facts.from_response_cache))
     with localcontext(EXACT):

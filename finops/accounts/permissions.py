@@ -27,6 +27,7 @@ class Capability(StrEnum):
     VIEW_CONTRACTED_PRICES = "view_contracted_prices"
     SEND_EVENTS = "send_events"
     REPLAY_QUARANTINE = "replay_quarantine"
+    IMPORT_FILES = "import_files"
     RECORD_OUTCOMES = "record_outcomes"
     EDIT_PRICES = "edit_prices"
     EDIT_OWNERSHIP = "edit_ownership"
@@ -54,6 +55,7 @@ _VIEWER = frozenset({C.VIEW_COSTS, C.VIEW_CONTRACTED_PRICES, C.VIEW_ALL_KEYS, C.
 _BOOKS = frozenset(
     {
         C.REPLAY_QUARANTINE,
+        C.IMPORT_FILES,
         C.RECORD_OUTCOMES,
         C.EDIT_PRICES,
         C.EDIT_OWNERSHIP,
@@ -84,6 +86,7 @@ SCOPE_OF: Mapping[Capability, Scope] = {
     C.VIEW_CONTRACTED_PRICES: Scope.READ,
     C.SEND_EVENTS: Scope.INGEST,
     C.REPLAY_QUARANTINE: Scope.WRITE,
+    C.IMPORT_FILES: Scope.WRITE,
     C.RECORD_OUTCOMES: Scope.WRITE,
     C.EDIT_PRICES: Scope.WRITE,
     C.EDIT_OWNERSHIP: Scope.WRITE,
@@ -106,6 +109,7 @@ SCOPE_OF: Mapping[Capability, Scope] = {
 # What touches every team at once; never for a key bound to one, nor for a person who sees but some.
 ORGANISATION_WIDE = frozenset(
     {
+        C.IMPORT_FILES,
         C.EDIT_PRICES,
         C.EDIT_OWNERSHIP,
         C.EDIT_CHANNELS,

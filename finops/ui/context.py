@@ -52,6 +52,7 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
             Place("Unattributed", "attribution:unattributed", "n"),
             Place("Data health", "health", "h"),
             Place("Quarantine", "attribution:quarantine", "q"),
+            Place("Imports", "attribution:imports", "i"),
         ),
     ),
     (
