@@ -73,7 +73,9 @@ def _checks(raw_since: date | None) -> Iterator[Check]:
     days = [day for day in raw_days() if raw_since is None or day >= raw_since]
     zone = settings.REPORTING_TIME_ZONE.key
     for name, statement in sql.RAW_CHECKS.items():
-        yield _over_days(name, statement, days)
+        yield _over(name, statement, [_utc_day(day) for day in days])
+    for name, statement in sql.DAY_CHECKS.items():
+        yield _over(name, statement, list(_whole_reporting_days(days)))
     yield _batches(days)
     yield _identities(days)
     for name, statement in sql.BOOK_CHECKS.items():
@@ -89,17 +91,30 @@ def _check(name: str, statement: str, parameters: dict[str, Any]) -> Check:
     return Check(name, int(checked), int(failed), tuple((examples or [])[:_EXAMPLES]))
 
 
-def _over_days(name: str, statement: str, days: list[date]) -> Check:
-    """A comparison with single calls, one UTC day at a time, so that no sort outgrows memory."""
+def _over(name: str, statement: str, bounds: list[dict[str, Any]]) -> Check:
+    """A comparison with single calls, one day at a time, so that no sort outgrows memory."""
     checked = failed = 0
     examples: list[str] = []
-    for day in days:
-        start = datetime(day.year, day.month, day.day, tzinfo=UTC)
-        bounds = {"start": start, "end": start + timedelta(days=1)}
-        part = _check(name, statement, {**bounds, "zone": settings.REPORTING_TIME_ZONE.key})
+    for each in bounds:
+        part = _check(name, statement, each)
         checked, failed = checked + part.checked, failed + part.failed
         examples += part.examples
     return Check(name, checked, failed, tuple(examples[:_EXAMPLES]))
+
+
+def _utc_day(day: date) -> dict[str, Any]:
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return {"start": start, "end": start + timedelta(days=1)}
+
+
+def _whole_reporting_days(days: list[date]) -> Iterator[dict[str, Any]]:
+    """Reporting days of which retention has taken no call, given the UTC days that there are."""
+    there = set(days)
+    for day in days:
+        start, end = Period(day, day + timedelta(days=1)).instants(settings.REPORTING_TIME_ZONE)
+        touched = {start.date(), (end - timedelta(microseconds=1)).date()}
+        if all(utc in there or utc > days[-1] for utc in touched):
+            yield {"day": day, "start": start, "end": end}
 
 
 def _batches(days: list[date]) -> Check:

@@ -60,21 +60,26 @@ RAW_CHECKS = {
     ),
 }
 
-for _table, _name, _ones in (("user_day", "end_user", "users"), ("task_day", "task_id", "tasks")):
-    RAW_CHECKS[f"{_ones} of calls are known by day"] = _verdict(
-        f"""SELECT 'set ' || dimension_set_id || ', slot ' || slot_id || ', ' || day
-            FROM (SELECT (occurred_at AT TIME ZONE %(zone)s)::date AS day, dimension_set_id, slot_id,
-                         hashtextextended({_name}, 0) AS key
+# By whole reporting days: a segment does not say at which hour a user was served.
+DAY_CHECKS = {
+    f"{ones} of calls are those of the days": _same(
+        f"""SELECT dimension_set_id, slot_id, count(*) AS calls, array_agg(DISTINCT key ORDER BY key) AS keys
+            FROM (SELECT dimension_set_id, slot_id, hashtextextended({name}, 0) AS key
                   FROM call_event
                   WHERE occurred_at >= %(start)s AND occurred_at < %(end)s AND {_IN_BOOKS}
-                    AND {_name} IS NOT NULL
-                  EXCEPT
-                  SELECT day, dimension_set_id, slot_id, unnest(keys) FROM {_table}
-                  WHERE day >= (%(start)s::timestamptz AT TIME ZONE %(zone)s)::date
-                    AND day <= (%(end)s::timestamptz AT TIME ZONE %(zone)s)::date) missing""",
-        f"""SELECT count({_name}) FROM call_event
-            WHERE occurred_at >= %(start)s AND occurred_at < %(end)s AND {_IN_BOOKS}""",
+                    AND {name} IS NOT NULL) named
+            GROUP BY 1, 2""",
+        f"""SELECT dimension_set_id, slot_id, calls, keys
+            FROM (SELECT dimension_set_id, slot_id, sum(calls) AS calls
+                  FROM {table} WHERE day = %(day)s GROUP BY 1, 2) counted
+            LEFT JOIN (SELECT dimension_set_id, slot_id, array_agg(DISTINCT key ORDER BY key) AS keys
+                       FROM {table}, unnest(keys) key WHERE day = %(day)s GROUP BY 1, 2) named
+              USING (dimension_set_id, slot_id)""",
+        _SET_SLOT,
+        "a.calls IS DISTINCT FROM b.calls OR a.keys IS DISTINCT FROM b.keys",
     )
+    for table, name, ones in (("user_day", "end_user", "users"), ("task_day", "task_id", "tasks"))
+}
 
 # Batches whose calls all lie in the days compared.
 BATCHES = _verdict(
