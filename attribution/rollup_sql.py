@@ -183,7 +183,8 @@ def _segments(table: str, key: str) -> str:
 def compaction(table: str) -> str:
     """Merge the segments of each group that has more than ``most`` of them, on days from ``first`` on.
 
-    Whatever else runs meanwhile, a segment is merged by the one statement that deletes it.
+    Beside folds and other merges, a segment is merged by the one statement that deletes it; whoever
+    deletes segments for good must keep merges out meanwhile.
     """
     return f"""
 WITH crowded AS (

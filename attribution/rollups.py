@@ -25,6 +25,8 @@ from finops.core.periods import bucket_minutes, midnight
 
 # One writer at a time: rollup rows are then never waited for, and cannot deadlock.
 _LOCK = "hashtext('attribution.fold')"
+# A rebuild that waited for segments being merged would not see what they were merged into, and keep it.
+_SEGMENTS_LOCK = "hashtext('attribution.segments')"
 # Large enough that fixed costs vanish, small enough to be visible within a second or two.
 CALLS_AT_ONCE = 100_000
 _BATCHES_AT_ONCE = 5_000
@@ -72,7 +74,7 @@ def _fold_once(limit: int, *, wait: bool) -> FoldResult:
     with connection.cursor() as cursor:
         if wait:
             lock(cursor)
-        elif not _try_lock(cursor):
+        elif not _try(cursor, _LOCK):
             return FoldResult()
         taken, is_empty = _take(cursor, limit)
         if not taken:
@@ -98,6 +100,7 @@ def rebuild_day(day: date) -> int:
     first, last = midnight(day, zone), midnight(day + timedelta(days=1), zone)
     with connection.cursor() as cursor:
         lock(cursor)
+        _wait_for(cursor, _SEGMENTS_LOCK)
         check_zone()
         _refuse_if_dropped(cursor, day, first, last)
         cursor.execute(rollup_sql.WITHOUT_DAY, {"day": day})
@@ -111,14 +114,19 @@ def rebuild_day(day: date) -> int:
     return calls
 
 
-def compact(*, first: date, most: int) -> int:
+def compact(*, first: date, most: int, wait: bool = False) -> int:
     """Merge segments of users and tasks on days from ``first`` on, where a group has more than ``most``.
 
-    Returns the number of groups merged. May run beside folds and reports.
+    Returns the number of groups merged. May run beside folds and reports. Leaves a table as it is while
+    another process merges or a day is rebuilt, unless ``wait``.
     """
     merged = 0
     for table in rollup_sql.SEGMENT_TABLES:
         with transaction.atomic(), connection.cursor() as cursor:
+            if wait:
+                _wait_for(cursor, _SEGMENTS_LOCK)
+            elif not _try(cursor, _SEGMENTS_LOCK):
+                continue
             # Guessing few crowded groups, the planner would look each one up in the whole table.
             cursor.execute("SET LOCAL enable_nestloop = off")
             cursor.execute(rollup_sql.compaction(table), {"first": first, "most": most})
@@ -144,11 +152,15 @@ _OF_DAY = rollup_sql.statement(rollup_sql.OF_DAY)
 def lock(cursor: Any) -> None:
     """Let nobody fold or rebuild until the transaction ends, save its holder."""
     # Any: Django's cursor wrapper has no public type.
-    cursor.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
+    _wait_for(cursor, _LOCK)
 
 
-def _try_lock(cursor: Any) -> bool:
-    cursor.execute(f"SELECT pg_try_advisory_xact_lock({_LOCK})")
+def _wait_for(cursor: Any, lock: str) -> None:
+    cursor.execute(f"SELECT pg_advisory_xact_lock({lock})")
+
+
+def _try(cursor: Any, lock: str) -> bool:
+    cursor.execute(f"SELECT pg_try_advisory_xact_lock({lock})")
     return bool(cursor.fetchone()[0])
 
 

@@ -36,7 +36,7 @@ def compact_recent() -> None:
 @shared_task
 def compact_all() -> None:
     """Leave one segment a group of each day."""
-    rollups.compact(first=date.min, most=1)
+    rollups.compact(first=date.min, most=1, wait=True)
 
 
 @shared_task
