@@ -27,6 +27,7 @@ TABLE: dict[Capability, set[Role]] = {
     Capability.VIEW_CONTRACTED_PRICES: {A, F, P, L, V},
     Capability.SEND_EVENTS: {A, P},
     Capability.REPLAY_QUARANTINE: {A, F, P},
+    Capability.IMPORT_FILES: {A, F, P},
     Capability.RECORD_OUTCOMES: {A, F, P},
     Capability.EDIT_PRICES: {A, F, P},
     Capability.EDIT_OWNERSHIP: {A, F, P},
