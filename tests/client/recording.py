@@ -43,6 +43,8 @@ class Server(ThreadingHTTPServer):
     """Answers what ``plan`` says for the next requests, and afterwards as a healthy server."""
 
     daemon_threads = True
+    # With a short queue a busy machine drops connections that their clients believe to have.
+    request_queue_size = 128
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
