@@ -27,6 +27,7 @@ from pricing.rating import Rating, rate_usage
 
 ROWS = 20
 _MOST_COLUMNS = 60
+_ROWS_LOOKED_AT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,9 @@ def preview(chosen: DataImport) -> Preview:
 
 def _columns(chosen: DataImport) -> list[str]:
     with SourceFile(uploaded_file(chosen), FORMATS[chosen.file_format].contents) as file:
-        first = next((record for record in file.records() if isinstance(record, dict)), {})
-    return [str(name) for name in list(first)[:_MOST_COLUMNS]]
+        # An empty cell is left out of its record, so one row alone does not show all columns.
+        first = [record for record in islice(file.records(), _ROWS_LOOKED_AT) if isinstance(record, dict)]
+    return list(dict.fromkeys(str(name) for record in first for name in record))[:_MOST_COLUMNS]
 
 
 def _priced(number: int, event: Event, book: Book) -> Row:

@@ -87,6 +87,7 @@ def test_a_file_is_uploaded_looked_at_mapped_imported_and_undone(finance: Client
     assert "Done" in done
     assert "every 2s" not in done
     assert "<html" not in done
+    assert "Undo this import" in done
     with connection.cursor() as cursor:
         cursor.execute("SELECT sum(list_cost) FROM cost_day")
         assert float(cursor.fetchone()[0]) == 2.5
