@@ -10,6 +10,10 @@ from django.utils import timezone
 
 from attribution import identity_audit, imports, partitions, rollups, verification
 from attribution.ingest.otlp import settling
+from attribution.pullers import pulling
+from attribution.pullers.client import PullFailed
+from attribution.pullers.providers import PROVIDERS, provider_of
+from finops.core.errors import Conflict
 
 RECENT = timedelta(days=3)
 MOST_SEGMENTS = 8
@@ -51,6 +55,23 @@ def settle_spans() -> None:
 def forget_spans() -> None:
     """Drop spans whose relatives cannot be expected any more."""
     settling.forget()
+
+
+@shared_task
+def pull_provider_reports() -> None:
+    """Read what is due of every provider that has an admin key; raises the last problem, after all others."""
+    failed: PullFailed | None = None
+    for provider in filter(lambda one: one.is_configured, map(provider_of, PROVIDERS)):
+        try:
+            pulled = pulling.pull_due(provider)
+        except Conflict as error:
+            logger.info("not pulled", extra={"provider": provider.name, "reason": error.detail})
+        except PullFailed as error:
+            failed = error
+        else:
+            logger.info("pulled", extra={"provider": provider.name, "rows": pulled.rows})
+    if failed is not None:
+        raise failed
 
 
 @shared_task

@@ -47,6 +47,15 @@ def words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
 
 
+def address(name: str, default: str) -> str:
+    """The address of an API, without a query; a slash at its end is left off."""
+    raw = text(name, default).rstrip("/")
+    url = urlsplit(raw)
+    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
+        raise ImproperlyConfigured(f"{name} must be an address such as {default}, not {raw!r}")
+    return raw
+
+
 def zone(name: str, default: str) -> ZoneInfo:
     """An IANA time zone."""
     key = text(name, default)

@@ -47,6 +47,12 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 30.0,
         "options": {"queue": "books", "expires": 30},
     },
+    # Usage and cost as providers report them; nothing where no admin key is configured.
+    "provider_reports": {
+        "task": "attribution.tasks.pull_provider_reports",
+        "schedule": crontab(minute="35"),
+        "options": {"queue": "books", "expires": 1800},
+    },
     # Partitions of the days ahead; single calls past retention.
     "partitions": {
         "task": "attribution.tasks.keep_partitions",

@@ -32,6 +32,12 @@ SPOOL_MAX_BYTES = env.whole("SPOOL_MAX_BYTES", 4 * 1024**3, least=1024**2)
 IMPORTS_DIR = INSTANCE.root / "imports"
 IMPORT_MAX_BYTES = env.whole("IMPORT_MAX_BYTES", 512 * 1024**2, least=1024**2)
 OTLP_SETTLE_SECONDS = env.whole("OTLP_SETTLE_SECONDS", 2)
+# Providers' own reports; without a key none is asked.
+OPENAI_ADMIN_KEY = env.text("OPENAI_ADMIN_KEY")
+OPENAI_API_BASE_URL = env.address("OPENAI_API_BASE_URL", "https://api.openai.com/v1")
+ANTHROPIC_ADMIN_KEY = env.text("ANTHROPIC_ADMIN_KEY")
+ANTHROPIC_API_BASE_URL = env.address("ANTHROPIC_API_BASE_URL", "https://api.anthropic.com/v1")
+PROVIDER_SETTLE_DAYS = env.whole("PROVIDER_SETTLE_DAYS", 3, least=1)
 DIMENSION_VALUE_CAP = env.whole("DIMENSION_VALUE_CAP", 10_000, least=10)
 
 INSTALLED_APPS = [

@@ -219,7 +219,7 @@ def _events(
     """The event of one row; several where it has more tokens than an event may say."""
     parts = max(1, ceil(max(tokens.values()) / MOST_TOKENS))
     digest = xxh3_128_hexdigest(keys)
-    for part, usage in enumerate(_shares(tokens, parts)):
+    for part, usage in enumerate(shares(tokens, parts)):
         units = {"web_search_calls": searches} if searches and not part else {}
         yield {
             **{name: value for name, value in event.items() if value is not None},
@@ -230,7 +230,7 @@ def _events(
         }
 
 
-def _shares(tokens: Mapping[str, int], parts: int) -> Iterator[dict[str, int]]:
+def shares(tokens: Mapping[str, int], parts: int) -> Iterator[dict[str, int]]:
     """The tokens in equal parts that add up to them, meter by meter, so no subset outgrows its total."""
     if parts == 1:
         yield dict(tokens)

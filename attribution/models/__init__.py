@@ -23,6 +23,15 @@ from attribution.models.owners import (
     TeamPlacement,
     Tier,
 )
+from attribution.models.provider_reports import (
+    DayState,
+    ProviderCost,
+    ProviderDay,
+    ProviderMapping,
+    ProviderPull,
+    ProviderReportChange,
+    ProviderUsage,
+)
 from attribution.models.quarantine import Quarantined, QuarantineReason, Resolution
 from attribution.models.rollups import (
     BooksSetting,
@@ -55,6 +64,7 @@ __all__ = [
     "CustomerDay",
     "CustomerUnitDay",
     "DataImport",
+    "DayState",
     "DimensionOverflow",
     "DimensionSet",
     "DurationDay",
@@ -66,6 +76,12 @@ __all__ = [
     "ImportState",
     "IngestBatch",
     "OtlpSpan",
+    "ProviderCost",
+    "ProviderDay",
+    "ProviderMapping",
+    "ProviderPull",
+    "ProviderReportChange",
+    "ProviderUsage",
     "QuarantineReason",
     "Quarantined",
     "Refusal",

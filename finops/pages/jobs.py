@@ -20,6 +20,7 @@ NAMES = {
     "spans": "Booking the calls of spans",
     "old_spans": "Forgetting old spans",
     "imports": "Going on with imports of files",
+    "provider_reports": "Reading the reports of providers",
     "partitions": "Making days for calls, dropping old ones",
     "identities": "Looking for calls sent twice",
     "leftovers": "Forgetting old answers and sessions",

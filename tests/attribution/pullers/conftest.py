@@ -1,0 +1,40 @@
+"""Providers on this machine, keys for them, and a database that is committed to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from pytest_django import Settings
+
+from attribution.pullers.providers import Provider, provider_of
+from tests.attribution.ingest.conftest import _nothing_remembered, committed
+from tests.attribution.pullers.upstream import Upstream
+
+__all__ = ["_nothing_remembered", "committed"]
+
+
+@pytest.fixture
+def first() -> date:
+    """The day of the fixtures' first bucket: settled, as are the two after it."""
+    return datetime.now(UTC).date() - timedelta(days=10)
+
+
+@pytest.fixture
+def upstream(settings: Settings, first: date) -> Iterator[Upstream]:
+    running = Upstream(first)
+    settings.OPENAI_ADMIN_KEY, settings.OPENAI_API_BASE_URL = "sk-admin-o", running.url
+    settings.ANTHROPIC_ADMIN_KEY, settings.ANTHROPIC_API_BASE_URL = "sk-admin-a", running.url
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def openai(upstream: Upstream) -> Provider:
+    return provider_of("openai")
+
+
+@pytest.fixture
+def anthropic(upstream: Upstream) -> Provider:
+    return provider_of("anthropic")

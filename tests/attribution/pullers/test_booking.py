@@ -1,0 +1,417 @@
+"""What no client told of is booked once; what clients told of, never again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pytest_django import Settings
+
+from attribution import rollups
+from attribution.ingest.intake import Sender, take_in
+from attribution.ingest.native import from_records
+from attribution.models import DayState, ProviderDay, ProviderMapping, ProviderUsage
+from attribution.pullers import booking, mappings
+from attribution.pullers.mappings import Mapped
+from attribution.pullers.providers import Provider, midnight, provider_of
+from attribution.pullers.pulling import pull
+from attribution.pullers.remainders import remainder
+from finops.accounts.models import AuditEntry
+from finops.core.errors import InvalidInput
+from tests.attribution.pullers.upstream import Upstream
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("committed")]
+DAYS = timedelta(days=3)
+COMPLETIONS = "/organization/usage/completions"
+WEB = {"provider": "openai", "name": "web", "api_keys": ["key_web"], "sources": ["shop"]}
+Tell = Callable[..., None]
+
+
+@pytest.fixture
+def tell(first: date) -> Tell:
+    """Let a client tell of a call on the first day."""
+
+    def send(event_id: str = "e-1", day: date = first, **said: Any) -> None:
+        event = {
+            "event_id": event_id,
+            "occurred_at": datetime.combine(day, time(15), UTC).isoformat(),
+            "provider": "openai",
+            "model": "gpt-4o",
+            "usage": {"input_tokens": 1_000, "cache_read_tokens": 600, "output_tokens": 200},
+            **said,
+        }
+        outcome = take_in(from_records([event]), Sender("shop"))
+        assert (outcome.accepted, outcome.arrivals.rejected) == (1, [])
+
+    return send
+
+
+def mapped(first: date, **said: Any) -> ProviderMapping:
+    return mappings.put(Mapped(**{**WEB, "book_from": first, **said}), actor="ann")
+
+
+def rows(question: str) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(question)
+        return list(cursor.fetchall())
+
+
+def in_the_books(source: str = "openai-usage-api") -> list[tuple[Any, ...]]:
+    """day, model, input, cache read, output, operation of the calls of a source."""
+    return rows(
+        "SELECT (c.occurred_at AT TIME ZONE 'UTC')::date, s.model, c.input, c.cache_read,"
+        " c.output, d.operation FROM call_event c JOIN dimension_set d ON d.id = c.dimension_set_id"
+        f" JOIN price_slot s ON s.id = c.slot_id WHERE d.source = '{source}' ORDER BY 1, 2, 3"
+    )
+
+
+def test_without_a_mapping_nothing_is_booked(openai: Provider, first: date) -> None:
+    assert pull(openai, first, first + DAYS).booked == booking.Booked()
+    assert ProviderUsage.objects.count() == 4
+    assert in_the_books() == []
+
+
+def test_what_clients_told_of_is_taken_off(openai: Provider, first: date, tell: Tell) -> None:
+    mapped(first, names={"team": "search", "feature": "shop-assistant"})
+    tell()
+    tell("elsewhere", source="other-service")
+    tell("cached", response_cache="hit")
+    tell("another provider", provider="azure")
+
+    booked = pull(openai, first, first + DAYS).booked
+
+    assert (booked.days, booked.events, booked.held) == (2, 2, 0)
+    model = "gpt-4o-2024-08-06"
+    assert in_the_books() == [
+        # 41,000 reported less 1,000 told: 24,600 uncached, 15,400 read from the cache.
+        (first, model, 24_600, 15_400, 5_000, "usage_report"),
+        (first + timedelta(days=2), model, 4_500, 2_000, 800, "usage_report"),
+    ]
+    names = rows("SELECT DISTINCT team, feature FROM dimension_set WHERE source = 'openai-usage-api'")
+    assert names == [("search", "shop-assistant")]
+
+
+def test_a_day_is_booked_once_and_what_differs_later_is_listed(
+    openai: Provider, upstream: Upstream, first: date, tell: Tell
+) -> None:
+    mapped(first)
+    pull(openai, first, first + DAYS)
+    before = in_the_books()
+    tell()
+    upstream.rows(COMPLETIONS)[0]["output_tokens"] += 300
+
+    booked = pull(openai, first, first + DAYS).booked
+
+    assert in_the_books() == before
+    assert (booked.days, booked.differing) == (0, 1)
+    assert ProviderDay.objects.get(day=first).difference == {
+        "input_tokens": -1_000,
+        "cache_read_tokens": -600,
+        "output_tokens": 100,
+    }
+    assert ProviderDay.objects.get(day=first + timedelta(days=2)).difference == {}
+
+
+def test_nothing_is_left_where_clients_told_of_everything(openai: Provider, first: date, tell: Tell) -> None:
+    mapped(first)
+    tell(
+        usage={
+            "input_tokens": 41_000,
+            "cache_read_tokens": 16_000,
+            "output_tokens": 5_200,
+            "reasoning_tokens": 9,
+        }
+    )
+    pull(openai, first, first + timedelta(days=1))
+
+    day = ProviderDay.objects.get()
+    assert (day.state, day.events, in_the_books()) == (DayState.BOOKED, [], [])
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"usage": {"input_tokens": 41_001}}, "more than the provider reports: gpt-4o standard sync"),
+        ({"usage": {"input_tokens": 1, "cache_write_tokens": 1}}, "more than the provider reports"),
+        ({"usage": {"input_tokens": 30_000}}, "more than the provider reports"),
+        ({"model": "gpt-5"}, "does not report: gpt-5"),
+        ({"service_tier": "flex"}, "does not report: gpt-4o flex"),
+        ({"processing": "batch"}, "does not report: gpt-4o standard batch"),
+    ],
+)
+def test_a_day_that_is_not_certain_is_held(
+    openai: Provider, first: date, tell: Tell, said: Mapping[str, Any], reason: str
+) -> None:
+    mapped(first)
+    tell(**said)
+
+    booked = pull(openai, first, first + timedelta(days=1)).booked
+
+    day = ProviderDay.objects.get()
+    assert (day.state, booked.held, in_the_books()) == (DayState.HELD, 1, [])
+    assert reason in day.reason
+
+
+def test_two_rows_that_calls_may_be_of_hold_the_day(
+    openai: Provider, upstream: Upstream, first: date, tell: Tell
+) -> None:
+    web = upstream.rows(COMPLETIONS)[0]
+    upstream.rows(COMPLETIONS).append({**web, "model": "gpt-4o-2024-11-20"})
+    mapped(first)
+    pull(openai, first, first + timedelta(days=1))
+    assert len(in_the_books()) == 2
+
+    ProviderDay.objects.all().delete()
+    tell()
+    assert "in 2 rows" in remainder(ProviderMapping.objects.get(), first).reason
+
+
+def test_a_held_day_is_booked_once_it_is_certain(
+    openai: Provider, upstream: Upstream, first: date, tell: Tell
+) -> None:
+    mapped(first)
+    upstream.rows(COMPLETIONS)[0] |= {"input_audio_tokens": 5, "input_uncached_tokens": None}
+    assert pull(openai, first, first + timedelta(days=1)).booked.held == 1
+    assert "cannot be read" in ProviderDay.objects.get().reason
+
+    upstream.rows(COMPLETIONS)[0] |= {"input_audio_tokens": 0}
+    assert pull(openai, first, first + timedelta(days=1)).booked.days == 1
+    assert ProviderDay.objects.get().reason == ""
+
+
+def test_a_report_that_was_imported_from_a_file_is_not_booked_again(
+    openai: Provider, first: date, tell: Tell
+) -> None:
+    mapped(first, sources=[])
+    tell("row", source="files", operation="usage_report", tags={"api_key_id": "key_web"})
+    tell(
+        "other", first + timedelta(days=2), source="files", operation="usage_report", tags={"api_key_id": "k"}
+    )
+
+    pull(openai, first, first + DAYS)
+
+    states = dict(ProviderDay.objects.values_list("day", "state"))
+    assert states == {first: DayState.HELD, first + timedelta(days=2): DayState.BOOKED}
+
+
+def test_days_that_are_not_settled_or_before_the_mapping_wait(
+    openai: Provider, upstream: Upstream, settings: Settings
+) -> None:
+    today = datetime.now(UTC).date()
+    upstream.first = today - timedelta(days=5)  # rows on the fifth and the third last day
+    mapped(today - timedelta(days=30))
+    start = today - timedelta(days=6)
+
+    settings.RAW_RETENTION_DAYS = 5
+    assert pull(openai, start, today).booked.days == 0
+    settings.RAW_RETENTION_DAYS = 400
+    settings.PROVIDER_SETTLE_DAYS = 5
+    assert pull(openai, start, today).booked.days == 0
+    settings.PROVIDER_SETTLE_DAYS = 3
+    assert pull(openai, start, today).booked.days == 1
+    settings.PROVIDER_SETTLE_DAYS = 2
+    mapped(today)
+    assert pull(openai, start, today).booked.days == 0
+    mapped(today - timedelta(days=30))
+    assert pull(openai, start, today).booked.days == 1
+
+
+def test_a_process_that_died_while_it_booked_books_the_rest(
+    openai: Provider, first: date, tell: Tell
+) -> None:
+    mapping = mapped(first)
+    pull(openai, first, first + DAYS)
+    books = in_the_books()
+    ProviderDay.objects.update(state=DayState.BOOKING)
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM call_event WHERE output = 800")
+    tell()  # changes what would be decided now, not what was
+
+    booked = booking.settle(openai, first, first + DAYS)
+
+    assert (booked.days, in_the_books()) == (2, books)
+    assert set(mapping.days.values_list("state", "reason")) == {(DayState.BOOKED, "")}
+
+
+def test_what_the_books_refuse_is_said_and_not_counted_as_booked(openai: Provider, first: date) -> None:
+    mapped(first, names={"feature": "not a slug"})
+    booked = pull(openai, first, first + DAYS).booked
+
+    day = ProviderDay.objects.get(day=first)
+    assert (booked.events, day.events) == (0, [])
+    assert "1 refused, feature: " in day.reason
+    pull(openai, first, first + DAYS)
+    day.refresh_from_db()
+    assert day.difference["output_tokens"] == 5_200
+
+
+def test_a_project_is_all_its_keys_but_those_of_others(openai: Provider, first: date) -> None:
+    mapped(first)
+    mapped(first, name="shop", api_keys=[], projects=["proj_shop"], sources=[])
+
+    pull(openai, first, first + timedelta(days=1))
+
+    owners = {(day.mapping.name, len(day.events)) for day in ProviderDay.objects.all()}
+    assert owners == {("web", 1), ("shop", 1)}
+    assert [row[1] for row in in_the_books()] == ["gpt-4o-2024-08-06", "gpt-4o-mini-2024-07-18"]
+
+
+def test_anthropic_with_searches_and_caches(anthropic: Provider, first: date, tell: Tell) -> None:
+    said = {"provider": "anthropic", "name": "care", "api_keys": ["apikey_01support"]}
+    mapped(first, **said)
+    tell(
+        provider="anthropic",
+        model="claude-sonnet-4-5",
+        usage_semantics="anthropic",
+        usage={
+            "input_tokens": 800,
+            "cache_read_tokens": 2_000,
+            "cache_write_tokens": 500,
+            "cache_write_1h_tokens": 400,
+            "output_tokens": 100,
+            "units": {"web_search_calls": 1},
+        },
+    )
+
+    pull(anthropic, first, first + timedelta(days=1))
+
+    assert rows(
+        "SELECT c.input, c.cache_read, c.cache_write, c.cache_write_1h, c.output, u.quantity"
+        " FROM call_event c JOIN dimension_set d ON d.id = c.dimension_set_id JOIN call_unit u ON u.identity = c.identity"
+        " WHERE d.source = 'anthropic-usage-api'"
+    ) == [(1_000, 10_000, 200, 300, 2_000, Decimal(3))]
+
+
+def test_what_is_booked_reaches_the_reports(openai: Provider, first: date) -> None:
+    mapped(first)
+    pull(openai, first, first + DAYS)
+    rollups.fold(wait=True)
+
+    assert rows("SELECT sum(output) FROM usage_day") == [(6_000,)]
+
+
+COUNTS = st.fixed_dictionaries(
+    {
+        "fresh": st.integers(0, 50),
+        "read": st.integers(0, 50),
+        "written": st.integers(0, 9),
+        "out": st.integers(0, 9),
+    }
+)
+
+
+def _usage(counts: Mapping[str, int]) -> dict[str, int]:
+    return {
+        "input_tokens": counts["fresh"] + counts["read"] + counts["written"],
+        "cache_read_tokens": counts["read"],
+        "cache_write_tokens": counts["written"],
+        "output_tokens": counts["out"],
+    }
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(reported=COUNTS, told=st.lists(COUNTS, max_size=3))
+def test_booked_and_told_add_up_to_reported_or_nothing_is_booked(
+    first: date, reported: dict[str, int], told: list[dict[str, int]]
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "TRUNCATE call_event, call_unit, provider_usage, provider_day, provider_mapping CASCADE"
+        )
+    mapping = mapped(first)
+    usage = _usage(reported)
+    ProviderUsage.objects.create(
+        provider="openai",
+        report="completions",
+        row_id="1",
+        starts_at=midnight(first),
+        ends_at=midnight(first + timedelta(days=1)),
+        api_key="key_web",
+        usage=usage,
+        event={
+            "event_id": "row",
+            "occurred_at": datetime.combine(first, time(12), UTC).isoformat(),
+            "provider": "openai",
+            "model": "gpt-4o-2024-08-06",
+            "operation": "usage_report",
+        },
+        raw={},
+        first_seen_at=midnight(first),
+        changed_at=midnight(first),
+    )
+    sent = [
+        {
+            "event_id": f"e{number}",
+            "occurred_at": datetime.combine(first, time(number), UTC).isoformat(),
+            "provider": "openai",
+            "model": "gpt-4o",
+            "usage": _usage(counts),
+        }
+        for number, counts in enumerate(told)
+    ]
+    take_in(from_records(sent), Sender("shop"))
+
+    for _ in range(2):
+        booking.settle(provider_of("openai"), first, first + timedelta(days=1))
+
+    total: Counter[str] = Counter()
+    for counts in told:
+        total.update(counts)
+    fits = all(total[name] <= reported[name] for name in reported)
+    booked = in_the_books()
+    if not fits:
+        assert booked == []
+    else:
+        left = {name: reported[name] - total[name] for name in reported}
+        assert [row[2:5] for row in booked] == (
+            [(left["fresh"], left["read"], left["out"])] if any(left.values()) else []
+        )
+    assert mapping.days.count() <= 1
+
+
+def test_mappings_are_checked_and_in_the_audit_log(first: date) -> None:
+    mapped(first)
+    for said in (
+        {"name": "b", "sources": ["x"]},  # the same key
+        {"name": "b", "api_keys": ["key_b"]},  # the same source
+        {"name": "b", "api_keys": [], "sources": []},
+        {"name": "b", "api_keys": ["key_b"], "sources": ["openai-usage-api"]},
+        {"name": "b", "api_keys": ["key_b"], "sources": [], "names": {"colour": "red"}},
+        {"name": "b", "api_keys": ["key_b"], "sources": [], "provider": "acme"},
+    ):
+        with pytest.raises(InvalidInput):
+            mapped(first, **said)
+    mapped(first, sources=["shop", "till"])
+    mappings.drop("openai", "web", actor="ann")
+    mapped(first, name="b")
+
+    entries = AuditEntry.objects.filter(subject="openai web").order_by("pk")
+    assert [entry.action.partition(".")[2] for entry in entries] == ["created", "changed", "dropped"]
+    assert entries[1].after is not None
+    assert entries[1].after["sources"] == ["shop", "till"]
+
+
+def test_mappings_by_hand(first: date) -> None:
+    def run(*words: str) -> str:
+        out = StringIO()
+        call_command("provider_keys", *words, stdout=out)
+        return out.getvalue()
+
+    run("map", "web", "--provider", "openai", "--api-key", "key_web", "--source", "shop", "--team", "a")
+    assert "openai web: key_web; told of by shop" in run("list")
+    assert ProviderMapping.objects.get().names == {"team": "a"}
+    with pytest.raises(CommandError, match="--no-source"):
+        run("map", "web", "--provider", "openai", "--api-key", "key_web")
+    with pytest.raises(CommandError, match="belongs to the mapping"):
+        run("map", "b", "--provider", "openai", "--api-key", "key_web", "--no-source")
+    run("drop", "web", "--provider", "openai")
+    assert run("list") == ""
