@@ -129,6 +129,7 @@ class ProviderDay(models.Model):
     events = models.JSONField(default=list)  # what is booked, to the letter
     # Of what is booked now and what would be, by the counts that differ.
     difference = models.JSONField(default=dict)
+    doubt = models.TextField(blank=True, db_default="")  # why it would not be booked now, where it was
     decided_at = models.DateTimeField()
     checked_at = models.DateTimeField()
 

@@ -65,8 +65,10 @@ def _settle(mapping: ProviderMapping, day: date, done: Booked) -> None:
     now_left = remainder(mapping, day)
     if row is not None and row.state == DayState.BOOKED:
         difference = _difference(row, now_left)
-        ProviderDay.objects.filter(pk=row.pk).update(difference=difference, checked_at=timezone.now())
-        done.differing += bool(difference)
+        ProviderDay.objects.filter(pk=row.pk).update(
+            difference=difference, doubt=now_left.reason, checked_at=timezone.now()
+        )
+        done.differing += bool(difference or now_left.reason)
     elif not now_left.is_empty:
         row = _decide(mapping, day, now_left)
         if row.state == DayState.HELD:

@@ -19,6 +19,7 @@ from attribution import partitions
 from attribution.contract_counts import DAYS, refusals
 from attribution.ingest.health import IngestHealth, SourceCoverage, ingest_health
 from attribution.models import DimensionOverflow, IngestBatch, Quarantined, QuarantineReason, Verification
+from attribution.pullers.status import provider_status
 from attribution.punctuality import Rhythm, rhythms
 from attribution.reports import CostQuery, Coverage, costs
 from finops.accounts.permissions import Capability, Principal, principal_of_person
@@ -54,7 +55,8 @@ class Source:
 def health(request: HttpRequest) -> HttpResponse:
     """Watermark, lag, rates, coverage by source, quarantine, jobs and the last verification.
 
-    An open page asks again for its ``_health`` part. At most 20 queries.
+    An open page asks again for its ``_health`` part. At most 21 queries, and two more once reports of
+    providers are read.
     """
     if not request.user.is_authenticated and request.headers.get("HX-Request") == "true":
         return sign_in(request)
@@ -179,5 +181,6 @@ def _books(now: datetime) -> Mapping[str, Any]:  # Any: a template context
         "prices": BookVersion.objects.filter(status=VersionStatus.PUBLISHED).last(),
         "engines": engines(),
         "refusals": refusals(),
+        "provider_reports": provider_status(),
         "days": DAYS,
     }

@@ -186,7 +186,7 @@ def test_queries_do_not_grow_with_the_sources(
     for number in range(12):
         send(f"source-{number}", first=timedelta(hours=2), count=2)
 
-    with django_assert_max_num_queries(22):  # two of them are who asks
+    with django_assert_max_num_queries(23):  # two of them are who asks
         finance.get("/health/")
 
 
@@ -212,6 +212,7 @@ def test_every_job_of_the_schedule_has_a_name_and_a_rhythm() -> None:
         "Booking the calls of spans": "every second",
         "Forgetting old spans": "every 5 min",
         "Going on with imports of files": "every 30 s",
+        "Reading the reports of providers": "every hour",
         "Making days for calls, dropping old ones": "4 times a day",
         "Looking for calls sent twice": "every day at 01:40 UTC",
         "Forgetting old answers and sessions": "every hour",

@@ -179,11 +179,11 @@ def test_a_held_day_is_booked_once_it_is_certain(
     openai: Provider, upstream: Upstream, first: date, tell: Tell
 ) -> None:
     mapped(first)
-    upstream.rows(COMPLETIONS)[0] |= {"input_audio_tokens": 5, "input_uncached_tokens": None}
+    upstream.rows(COMPLETIONS)[0]["model"] = None
     assert pull(openai, first, first + timedelta(days=1)).booked.held == 1
     assert "cannot be read" in ProviderDay.objects.get().reason
 
-    upstream.rows(COMPLETIONS)[0] |= {"input_audio_tokens": 0}
+    upstream.rows(COMPLETIONS)[0]["model"] = "gpt-4o-2024-08-06"
     assert pull(openai, first, first + timedelta(days=1)).booked.days == 1
     assert ProviderDay.objects.get().reason == ""
 
@@ -201,6 +201,17 @@ def test_a_report_that_was_imported_from_a_file_is_not_booked_again(
 
     states = dict(ProviderDay.objects.values_list("day", "state"))
     assert states == {first: DayState.HELD, first + timedelta(days=2): DayState.BOOKED}
+
+
+def test_a_report_that_is_imported_after_it_was_booked_is_noticed(
+    openai: Provider, first: date, tell: Tell
+) -> None:
+    mapped(first)
+    pull(openai, first, first + timedelta(days=1))
+    tell("row", source="files", operation="usage_report", tags={"api_key_id": "key_web"})
+
+    assert pull(openai, first, first + timedelta(days=1)).booked.differing == 1
+    assert "imported from a file" in ProviderDay.objects.get().doubt
 
 
 def test_days_that_are_not_settled_or_before_the_mapping_wait(
@@ -286,7 +297,8 @@ def test_anthropic_with_searches_and_caches(anthropic: Provider, first: date, te
 
     assert rows(
         "SELECT c.input, c.cache_read, c.cache_write, c.cache_write_1h, c.output, u.quantity"
-        " FROM call_event c JOIN dimension_set d ON d.id = c.dimension_set_id JOIN call_unit u ON u.identity = c.identity"
+        " FROM call_event c JOIN dimension_set d ON d.id = c.dimension_set_id"
+        " JOIN call_unit u ON u.identity = c.identity"
         " WHERE d.source = 'anthropic-usage-api'"
     ) == [(1_000, 10_000, 200, 300, 2_000, Decimal(3))]
 

@@ -119,7 +119,9 @@ def test_what_a_provider_corrects_is_kept_with_what_it_said_before(
     assert pull(openai, first, first + DAYS).rows == {"completions": 1, "embeddings": 0, "costs": 1}
     changes = {change.report: change for change in ProviderReportChange.objects.all()}
     assert changes["completions"].before["output_tokens"] == 5_200
-    assert changes["completions"].after["output_tokens"] == 5_300
+    after = changes["completions"].after
+    assert after is not None
+    assert after["output_tokens"] == 5_300
     assert changes["costs"].after is None
     assert ProviderCost.objects.filter(gone_at=None).count() == 1
 
