@@ -31,6 +31,7 @@ REMEMBERED = timedelta(hours=24)
 LINKS_REMEMBERED = timedelta(minutes=5)
 _LOCK = "hashtext('attribution.settle')"
 _MOST_ANCESTORS = 100
+_NEAR_US = 60_000_000
 _APART_US = 1_000_000  # a span that is written when a stream has ended begins after it
 
 _decode_said = msgspec.json.Decoder(dict[str, str]).decode
@@ -48,6 +49,23 @@ around AS (
     FROM around a JOIN otlp_span p ON p.trace_id = a.trace_id AND p.span_id = a.outer_id
     WHERE p.parent_id IS NOT NULL AND a.depth < {_MOST_ANCESTORS}
 )"""
+# Spans with calls inside them, and calls with one around them that is in the books. An attempt that
+# failed without usage tells of another call than a span around it that has usage.
+_RELATED = f"""
+holder AS (
+    SELECT trace_id, outer_id AS span_id, bool_or(has_usage) AS repeats_usage
+    FROM around GROUP BY trace_id, outer_id
+),
+held AS (
+    SELECT DISTINCT around.trace_id, around.span_id
+    FROM around JOIN otlp_span o ON o.trace_id = around.trace_id AND o.span_id = around.outer_id
+    WHERE o.has_usage
+),
+counted AS (
+    SELECT DISTINCT around.trace_id, around.span_id
+    FROM around JOIN otlp_span o ON o.trace_id = around.trace_id AND o.span_id = around.outer_id
+    WHERE o.fate IN ({Fate.BOOKING.value}, {Fate.BOOKED.value}) AND (around.has_usage OR NOT o.has_usage)
+)"""
 # Two spans of one call need not be inside each other: the provider's own SDK begins a trace of its own
 # for a stream. They agree in process, provider and tokens, and in time; the SDK's first with the other
 # instrumentation's first, the second with the second.
@@ -57,48 +75,35 @@ ranked AS (
            row_number() OVER (PARTITION BY s.likeness, s.is_innermost
                               ORDER BY s.started_us, s.span_id) AS place
     FROM otlp_span s
-    WHERE s.likeness IN (
-        SELECT mine.likeness FROM otlp_span mine JOIN due USING (trace_id, span_id)
-        WHERE mine.likeness IS NOT NULL)
-      AND NOT EXISTS (SELECT FROM around WHERE around.trace_id = s.trace_id AND around.outer_id = s.span_id
-                        AND around.has_usage)
+    LEFT JOIN holder USING (trace_id, span_id)
+    LEFT JOIN held USING (trace_id, span_id)
+    JOIN (SELECT likeness, min(ended_us) AS first_us, max(ended_us) AS last_us FROM due GROUP BY likeness) alike
+      ON alike.likeness = s.likeness AND s.ended_us BETWEEN first_us - {_NEAR_US} AND last_us + {_NEAR_US}
+    WHERE holder.repeats_usage IS NOT TRUE AND held.span_id IS NULL
 ),
 twin AS (
-    SELECT a.trace_id, a.span_id, a.is_innermost, b.fate AS other_fate
+    SELECT DISTINCT a.trace_id, a.span_id, NOT a.is_innermost AS is_outer,
+           b.fate IN ({Fate.BOOKING.value}, {Fate.BOOKED.value}) AS is_counted
     FROM ranked a JOIN ranked b
       ON b.likeness = a.likeness AND b.place = a.place AND b.is_innermost <> a.is_innermost
      AND b.started_us <= a.ended_us + {_APART_US} AND b.ended_us >= a.started_us - {_APART_US}
 )"""
-# An attempt that failed without usage tells of another call than a span around it that has usage.
 _DECIDE = f"""
 WITH RECURSIVE due AS MATERIALIZED (
-    SELECT trace_id, span_id FROM otlp_span
+    SELECT trace_id, span_id, has_usage, likeness, ended_us FROM otlp_span
     WHERE fate = {Fate.WAITING.value} AND received_at < clock_timestamp() - %(wait)s::interval
     ORDER BY received_at LIMIT {AT_ONCE}
-),{_AROUND},{_TWINS},
+),{_AROUND},{_RELATED},{_TWINS},
 decided AS (
-    SELECT s.trace_id, s.span_id,
-           CASE WHEN EXISTS (
-                    SELECT FROM around inner_call
-                    WHERE inner_call.trace_id = s.trace_id AND inner_call.outer_id = s.span_id
-                      AND (inner_call.has_usage OR NOT s.has_usage)
-                ) OR EXISTS (
-                    SELECT FROM twin
-                    WHERE twin.trace_id = s.trace_id AND twin.span_id = s.span_id AND NOT twin.is_innermost
-                ) THEN {Fate.CONTAINER.value}
-                WHEN EXISTS (
-                    SELECT FROM twin
-                    WHERE twin.trace_id = s.trace_id AND twin.span_id = s.span_id
-                      AND twin.other_fate IN ({Fate.BOOKING.value}, {Fate.BOOKED.value})
-                ) OR EXISTS (
-                    SELECT FROM around JOIN otlp_span o
-                      ON o.trace_id = around.trace_id AND o.span_id = around.outer_id
-                    WHERE around.trace_id = s.trace_id AND around.span_id = s.span_id
-                      AND o.fate IN ({Fate.BOOKING.value}, {Fate.BOOKED.value})
-                      AND (s.has_usage OR NOT o.has_usage)
-                ) THEN {Fate.REPEATED.value}
+    SELECT due.trace_id, due.span_id,
+           CASE WHEN holder.repeats_usage OR (holder.span_id IS NOT NULL AND NOT due.has_usage)
+                  OR twin.is_outer THEN {Fate.CONTAINER.value}
+                WHEN counted.span_id IS NOT NULL OR twin.is_counted THEN {Fate.REPEATED.value}
                 ELSE {Fate.BOOKING.value} END AS fate
-    FROM otlp_span s JOIN due USING (trace_id, span_id)
+    FROM due
+    LEFT JOIN holder USING (trace_id, span_id)
+    LEFT JOIN counted USING (trace_id, span_id)
+    LEFT JOIN twin USING (trace_id, span_id)
 )
 UPDATE otlp_span SET fate = decided.fate, event = CASE decided.fate WHEN {Fate.BOOKING.value} THEN event END
 FROM decided
@@ -109,12 +114,15 @@ _TO_BOOK = f"""
 WITH RECURSIVE due AS MATERIALIZED (
     SELECT trace_id, span_id, api_key, key_team, event FROM otlp_span
     WHERE fate = {Fate.BOOKING.value} ORDER BY received_at LIMIT {AT_ONCE}
-),{_AROUND}
-SELECT due.trace_id, due.span_id, due.api_key, due.key_team, due.event,
-       (SELECT array_agg(o.said ORDER BY around.depth)
-        FROM around JOIN otlp_span o ON o.trace_id = around.trace_id AND o.span_id = around.outer_id
-        WHERE around.trace_id = due.trace_id AND around.span_id = due.span_id AND o.said IS NOT NULL)
-FROM due
+),{_AROUND},
+told AS (
+    SELECT around.trace_id, around.span_id, array_agg(o.said ORDER BY around.depth) AS said
+    FROM around JOIN otlp_span o ON o.trace_id = around.trace_id AND o.span_id = around.outer_id
+    WHERE o.said IS NOT NULL
+    GROUP BY around.trace_id, around.span_id
+)
+SELECT due.trace_id, due.span_id, due.api_key, due.key_team, due.event, told.said
+FROM due LEFT JOIN told USING (trace_id, span_id)
 """
 _MARK = """
 UPDATE otlp_span SET fate = marked.fate, event = NULL
