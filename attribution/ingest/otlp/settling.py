@@ -77,7 +77,8 @@ ranked AS (
     FROM otlp_span s
     LEFT JOIN holder USING (trace_id, span_id)
     LEFT JOIN held USING (trace_id, span_id)
-    JOIN (SELECT likeness, min(ended_us) AS first_us, max(ended_us) AS last_us FROM due GROUP BY likeness) alike
+    JOIN (SELECT likeness, min(ended_us) AS first_us, max(ended_us) AS last_us
+          FROM due GROUP BY likeness) alike
       ON alike.likeness = s.likeness AND s.ended_us BETWEEN first_us - {_NEAR_US} AND last_us + {_NEAR_US}
     WHERE holder.repeats_usage IS NOT TRUE AND held.span_id IS NULL
 ),
