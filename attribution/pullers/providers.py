@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -38,9 +38,9 @@ class Provider:
 
     name: str
     title: str
-    key: str
+    key: str = field(repr=False)
     base_url: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     most_days_back: int
     reports: tuple[Report, ...]
     bounds: tuple[str, str]  # how a bucket and a query name start and end

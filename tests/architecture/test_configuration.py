@@ -7,7 +7,7 @@ import re
 
 from tests.instances import ROOT
 
-READERS = {"text", "flag", "whole", "choice", "words", "zone", "currency", "database"}
+READERS = {"text", "address", "flag", "whole", "choice", "words", "zone", "currency", "database"}
 ROW = re.compile(r"(?m)^\| `([A-Z][A-Z0-9_]+)`")
 
 

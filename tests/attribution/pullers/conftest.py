@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from pytest_django import Settings
 
+from attribution.models import ProviderMapping
+from attribution.pullers import mappings
+from attribution.pullers.mappings import Mapped
 from attribution.pullers.providers import Provider, provider_of
 from tests.attribution.ingest.conftest import _nothing_remembered, committed
 from tests.attribution.pullers.upstream import Upstream
 
 __all__ = ["_nothing_remembered", "committed"]
+WEB = {"provider": "openai", "name": "web", "api_keys": ["key_web"], "sources": ["shop"]}
 
 
 @pytest.fixture
@@ -38,3 +43,8 @@ def openai(upstream: Upstream) -> Provider:
 @pytest.fixture
 def anthropic(upstream: Upstream) -> Provider:
     return provider_of("anthropic")
+
+
+def mapped(first: date, **said: Any) -> ProviderMapping:
+    """A mapping of the web shop's key, told of by the source shop, with what is said besides."""
+    return mappings.put(Mapped(**{**WEB, "book_from": first, **said}), actor="ann")

@@ -6,11 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from io import StringIO
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
 from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,19 +18,16 @@ from attribution import rollups
 from attribution.ingest.intake import Sender, take_in
 from attribution.ingest.native import from_records
 from attribution.models import DayState, ProviderDay, ProviderMapping, ProviderUsage
-from attribution.pullers import booking, mappings
-from attribution.pullers.mappings import Mapped
+from attribution.pullers import booking
 from attribution.pullers.providers import Provider, midnight, provider_of
 from attribution.pullers.pulling import pull
 from attribution.pullers.remainders import remainder
-from finops.accounts.models import AuditEntry
-from finops.core.errors import InvalidInput
+from tests.attribution.pullers.conftest import mapped
 from tests.attribution.pullers.upstream import Upstream
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("committed")]
 DAYS = timedelta(days=3)
 COMPLETIONS = "/organization/usage/completions"
-WEB = {"provider": "openai", "name": "web", "api_keys": ["key_web"], "sources": ["shop"]}
 Tell = Callable[..., None]
 
 
@@ -53,10 +48,6 @@ def tell(first: date) -> Tell:
         assert (outcome.accepted, outcome.arrivals.rejected) == (1, [])
 
     return send
-
-
-def mapped(first: date, **said: Any) -> ProviderMapping:
-    return mappings.put(Mapped(**{**WEB, "book_from": first, **said}), actor="ann")
 
 
 def rows(question: str) -> list[Any]:
@@ -388,42 +379,3 @@ def test_booked_and_told_add_up_to_reported_or_nothing_is_booked(
             [(left["fresh"], left["read"], left["out"])] if any(left.values()) else []
         )
     assert mapping.days.count() <= 1
-
-
-def test_mappings_are_checked_and_in_the_audit_log(first: date) -> None:
-    mapped(first)
-    for said in (
-        {"name": "b", "sources": ["x"]},  # the same key
-        {"name": "b", "api_keys": ["key_b"]},  # the same source
-        {"name": "b", "api_keys": [], "sources": []},
-        {"name": "b", "api_keys": ["key_b"], "sources": ["openai-usage-api"]},
-        {"name": "b", "api_keys": ["key_b"], "sources": [], "names": {"colour": "red"}},
-        {"name": "b", "api_keys": ["key_b"], "sources": [], "provider": "acme"},
-    ):
-        with pytest.raises(InvalidInput):
-            mapped(first, **said)
-    mapped(first, sources=["shop", "till"])
-    mappings.drop("openai", "web", actor="ann")
-    mapped(first, name="b")
-
-    entries = AuditEntry.objects.filter(subject="openai web").order_by("pk")
-    assert [entry.action.partition(".")[2] for entry in entries] == ["created", "changed", "dropped"]
-    assert entries[1].after is not None
-    assert entries[1].after["sources"] == ["shop", "till"]
-
-
-def test_mappings_by_hand(first: date) -> None:
-    def run(*words: str) -> str:
-        out = StringIO()
-        call_command("provider_keys", *words, stdout=out)
-        return out.getvalue()
-
-    run("map", "web", "--provider", "openai", "--api-key", "key_web", "--source", "shop", "--team", "a")
-    assert "openai web: key_web; told of by shop" in run("list")
-    assert ProviderMapping.objects.get().names == {"team": "a"}
-    with pytest.raises(CommandError, match="--no-source"):
-        run("map", "web", "--provider", "openai", "--api-key", "key_web")
-    with pytest.raises(CommandError, match="belongs to the mapping"):
-        run("map", "b", "--provider", "openai", "--api-key", "key_web", "--no-source")
-    run("drop", "web", "--provider", "openai")
-    assert run("list") == ""

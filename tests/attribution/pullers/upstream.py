@@ -68,6 +68,9 @@ class Upstream:
                     del self.troubles[place]
                 _make_trouble(handler, trouble.removeprefix("page:").removesuffix("always"), self)
                 return
+        if url.path not in self.pages:
+            _send(handler, 404, b"{}")
+            return
         wanted = self._between(url.path, query)
         start = int(query.get("page", ["0"])[0].removeprefix("page_"))
         size = min(self.page_size, int(query["limit"][0]))
