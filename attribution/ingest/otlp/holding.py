@@ -31,10 +31,10 @@ _INSERT = """
     INSERT INTO otlp_span
         (api_key, key_team, received_at, trace_id, span_id, parent_id, fate, has_usage, likeness,
          is_innermost, started_us, ended_us, said, event)
-    SELECT %s, %s, clock_timestamp(), trace_id, span_id, parent_id, fate, has_usage, likeness,
+    SELECT %s::text, %s::text, clock_timestamp(), trace_id, span_id, parent_id, fate, has_usage, likeness,
            is_innermost, started_us, ended_us, said::jsonb, event
-    FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::smallint[], %s::boolean[], %s::bigint[],
-                %s::boolean[], %s::bigint[], %s::bigint[], %s::text[], %s::bytea[])
+    FROM unnest(%b::uuid[], %b::bigint[], %b::bigint[], %b::smallint[], %b::boolean[], %b::bigint[],
+                %b::boolean[], %b::bigint[], %b::bigint[], %b::text[], %b::bytea[])
       AS new (trace_id, span_id, parent_id, fate, has_usage, likeness, is_innermost, started_us, ended_us,
               said, event)
     ORDER BY trace_id, span_id
@@ -134,7 +134,12 @@ def _insert(rows: Sequence[_Row], sender: Sender) -> int:
     """How many were new."""
     columns = [list(column) for column in zip(*rows, strict=True)]
     try:
-        with outage.watched(_LONGEST_SECONDS), transaction.atomic(), connection.cursor() as cursor:
+        # Bound on the server, in binary: as text every element would be quoted one by one.
+        with (
+            outage.watched(_LONGEST_SECONDS),
+            transaction.atomic(),
+            psycopg.Cursor(connection.connection) as cursor,
+        ):
             cursor.execute(_INSERT, [sender.api_key, sender.team, *columns])
             return int(cursor.rowcount)
     except (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError) as error:

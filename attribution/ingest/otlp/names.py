@@ -6,6 +6,9 @@ tokens is counted once. The lists follow what the exporters send, not only what 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 _G = "gen_ai.usage."
 _L = "llm.token_count."
 _A = "ai.usage."
@@ -281,6 +284,30 @@ _LITELLM_PLAIN = ("usage", "model", "service_tier")
 _THREE_PARTS = 3
 _NOT_PROVIDERS = frozenset({"token_count", "usage", "request", "response", "cost"})
 _NOT_CONTENT = frozenset({"gen_ai.prompt.version", "gen_ai.prompt.name"})
+
+
+# For an attribute the names it may hold, each with its place among that name's spellings.
+Index = Mapping[str, Sequence[tuple[str, int]]]
+
+
+def index_of(spellings: Mapping[str, Sequence[str]]) -> Index:
+    """So that a span's few attributes are looked up, and not a hundred spellings in it."""
+    index: dict[str, list[tuple[str, int]]] = {}
+    for name, spelled in spellings.items():
+        for place, attribute in enumerate(spelled):
+            index.setdefault(attribute, []).append((name, place))
+    return index
+
+
+def told(attributes: Mapping[str, Any], index: Index) -> dict[str, Any]:  # Any: values of attributes
+    """The value of each name that is there: of several spellings the first."""
+    best: dict[str, tuple[int, Any]] = {}
+    for attribute, value in attributes.items():
+        if attribute in index and value is not None and value != "":
+            for name, place in index[attribute]:
+                if name not in best or place < best[name][0]:
+                    best[name] = place, value
+    return {name: value for name, (_, value) in best.items()}
 
 
 def is_content(key: str) -> bool:

@@ -20,6 +20,9 @@ _LONGEST = 128
 _TEXTS = frozenset({"end_user", "session_id", "task_id"})  # anything printable; the others are slugs
 
 
+_USAGE = names.index_of(names.USAGE)
+
+
 @dataclass(slots=True)
 class Reading:
     """A span in our words. ``event`` is as a client would send it, not checked; None for no call."""
@@ -78,11 +81,7 @@ def _usage(span: Span) -> dict[str, Any]:
         return litellm_spans.usage(span.attributes)
     if given := _usage_object(span.attributes):
         return given
-    counts: dict[str, int] = {}
-    for name, spellings in names.USAGE.items():
-        count = _first(span.attributes, spellings)
-        if count is not None:
-            counts[name] = _whole(count)
+    counts = {name: _whole(count) for name, count in names.told(span.attributes, _USAGE).items()}
     if not counts.keys() & {"input_tokens", "output_tokens"}:
         return {}
     found: dict[str, Any] = {"usage": counts}
@@ -151,12 +150,15 @@ def _ours(span: Span, spellings: Spellings) -> dict[str, str]:
     """What the span, its baggage or its resource say in our words, or in those mapped to them."""
     found: dict[str, str] = {}
     metadata = _json_object(span.attributes.get("metadata"))
-    for name in names.OURS:
-        value = _first(span.attributes, spellings.on_span[name])
-        if value is None and metadata:
-            value = metadata.get(f"finops.{name}", metadata.get(name))
-        if value is None:
-            value = _first(span.resource, spellings.on_resource[name])
+    of_metadata = {
+        name: metadata.get(f"finops.{name}", metadata.get(name)) for name in names.OURS if metadata
+    }
+    values = {
+        **names.told(span.resource, spellings.resource_index),
+        **{name: value for name, value in of_metadata.items() if value is not None},
+        **names.told(span.attributes, spellings.span_index),
+    }
+    for name, value in values.items():
         if text := _shown(value):
             found[name] = text if name in _TEXTS else _slug(text)
     for name, usual in (("end_user", names.END_USER), ("session_id", names.SESSION)):
