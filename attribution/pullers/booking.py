@@ -15,6 +15,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
+from attribution import rollups
 from attribution.ingest.intake import Sender, take_in
 from attribution.ingest.native import MOST_EVENTS, from_records
 from attribution.models.provider_reports import DayState, ProviderDay, ProviderMapping
@@ -37,10 +38,11 @@ class Booked:
 def settle(provider: Provider, first: date, end: date) -> Booked:
     """Decide and book the settled days among those from ``first`` up to, not including, ``end``.
 
-    Their reports must just have been read. A day counts as settled ``PROVIDER_SETTLE_DAYS`` after its end,
-    and as long as its single calls are kept: without them nothing could be taken off.
+    Their reports must just have been read. A day counts as settled ``PROVIDER_SETTLE_DAYS`` after its end.
     """
     done = Booked()
+    # What was acknowledged, and is not in the sums yet, could not be taken off.
+    rollups.fold(wait=True)
     for mapping in ProviderMapping.objects.filter(provider=provider.name, is_active=True):
         for day in _settled(max(first, mapping.book_from), end):
             _settle(mapping, day, done)
@@ -50,7 +52,7 @@ def settle(provider: Provider, first: date, end: date) -> Booked:
 def _settled(first: date, end: date) -> Iterator[date]:
     today = timezone.now().date()  # UTC, as the buckets are
     last = min(end, today - timedelta(days=settings.PROVIDER_SETTLE_DAYS))
-    day = max(first, today - timedelta(days=settings.RAW_RETENTION_DAYS - 1))
+    day = first
     while day < last:
         yield day
         day += timedelta(days=1)

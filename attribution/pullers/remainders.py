@@ -157,7 +157,10 @@ def _is_impossible(counts: Counts) -> bool:
 
 
 def _told(mapping: ProviderMapping, day: date) -> dict[Served, Counter[str]]:
-    """What clients told of the mapping's sources. Our own cache's answers never reached the provider."""
+    """What clients told of the mapping's sources, as far as it is counted.
+
+    Our own cache's answers never reached the provider.
+    """
     told: dict[Served, Counter[str]] = defaultdict(Counter)
     asked: dict[str, Any] = {
         "first": midnight(day),
@@ -205,36 +208,33 @@ _PART_OF_INPUT = (Meter.AUDIO_INPUT, Meter.AUDIO_CACHED, Meter.IMAGE_INPUT, Mete
 
 def _units(*meters: Meter) -> str:
     listed = ", ".join(str(int(meter)) for meter in meters)
-    return f"coalesce(sum(unit.quantity) FILTER (WHERE unit.meter_id IN ({listed})), 0)"
+    return f"coalesce(sum(used.quantity) FILTER (WHERE used.meter_id IN ({listed})), 0)"
 
 
-# The counts of a call under their wire names, in the order of _COUNTS: totals contain their parts.
-_TOLD = f"""
-WITH told AS MATERIALIZED (
-    SELECT call.occurred_at, call.identity, slot.model, slot.service_tier, slot.processing, call.input,
-           call.cache_read, call.cache_write, call.cache_write_1h, call.output + call.reasoning AS output
-    FROM call_event call
-    JOIN dimension_set arrived ON arrived.id = call.dimension_set_id
-    JOIN price_slot slot ON slot.id = call.slot_id
-    WHERE call.occurred_at >= %(first)s AND call.occurred_at < %(end)s
+_SERVED = """
+    JOIN dimension_set arrived ON arrived.id = used.dimension_set_id
+    JOIN price_slot slot ON slot.id = used.slot_id
+    WHERE used.bucket >= %(first)s AND used.bucket < %(end)s
       AND arrived.source = ANY(%(sources)s::text[]) AND slot.provider = %(provider)s
-      AND NOT slot.from_response_cache
-),
-tokens AS (
+      AND NOT slot.from_response_cache"""
+# The counts under their wire names, in the order of _COUNTS: totals contain their parts.
+_TOLD = f"""
+WITH tokens AS (
     SELECT model, service_tier, processing, sum(input) AS input, sum(cache_read) AS cache_read,
-           sum(cache_write) AS cache_write, sum(cache_write_1h) AS cache_write_1h, sum(output) AS output
-    FROM told GROUP BY model, service_tier, processing
+           sum(cache_write) AS cache_write, sum(cache_write_1h) AS cache_write_1h,
+           sum(output + reasoning) AS output
+    FROM usage_hour used {_SERVED}
+    GROUP BY model, service_tier, processing
 ),
 units AS (
-    SELECT told.model, told.service_tier, told.processing,
+    SELECT model, service_tier, processing,
            {_units(*_PART_OF_INPUT)} AS input, {_units(Meter.AUDIO_CACHED, Meter.IMAGE_CACHED)} AS cached,
            {_units(Meter.AUDIO_OUTPUT, Meter.IMAGE_OUTPUT)} AS output,
            {", ".join(f"{_units(*meters)} AS {name}" for name, meters in _UNITS.items())},
-           coalesce(sum(unit.quantity) FILTER (WHERE named.name = %(searches)s), 0) AS searches
-    FROM told
-    JOIN call_unit unit ON unit.identity = told.identity AND unit.occurred_at = told.occurred_at
-    LEFT JOIN unit_meter named ON named.id = unit.meter_id
-    GROUP BY told.model, told.service_tier, told.processing
+           coalesce(sum(used.quantity) FILTER (WHERE named.name = %(searches)s), 0) AS searches
+    FROM unit_hour used
+    LEFT JOIN unit_meter named ON named.id = used.meter_id {_SERVED}
+    GROUP BY model, service_tier, processing
 )
 SELECT model, service_tier, processing,
        tokens.input + cache_read + cache_write + cache_write_1h + coalesce(units.input, 0),
@@ -243,17 +243,27 @@ SELECT model, service_tier, processing,
        {", ".join(f"coalesce(units.{name}, 0)" for name in _UNITS)}, coalesce(units.searches, 0)
 FROM tokens LEFT JOIN units USING (model, service_tier, processing)
 """
+# Sums of a report that came another way. Where its single rows are dropped, whose they were is not known.
 _IMPORTED = """
 SELECT 1
-FROM call_event call
-JOIN dimension_set arrived ON arrived.id = call.dimension_set_id
-JOIN price_slot slot ON slot.id = call.slot_id
-WHERE call.occurred_at >= %(first)s AND call.occurred_at < %(end)s
+FROM usage_hour used
+JOIN dimension_set arrived ON arrived.id = used.dimension_set_id
+JOIN price_slot slot ON slot.id = used.slot_id
+CROSS JOIN LATERAL (
+    SELECT bool_or(
+               call.detail->'tags'->>'api_key_id' = ANY(%(keys)s::text[])
+               OR coalesce(call.detail->'tags'->>'project_id', call.detail->'tags'->>'workspace_id')
+                  = ANY(%(projects)s::text[])
+               OR NOT coalesce(
+                   call.detail->'tags' ?| ARRAY['api_key_id', 'project_id', 'workspace_id'], false)
+           ) AS ours, count(*) AS calls
+    FROM call_event call
+    WHERE call.occurred_at >= %(first)s AND call.occurred_at < %(end)s
+      AND call.dimension_set_id = arrived.id AND call.slot_id = slot.id
+) single
+WHERE used.bucket >= %(first)s AND used.bucket < %(end)s
   AND arrived.operation = %(operation)s AND arrived.source <> %(ours)s
   AND arrived.source <> ALL(%(sources)s::text[]) AND slot.provider = %(provider)s
-  AND (call.detail->'tags'->>'api_key_id' = ANY(%(keys)s::text[])
-       OR coalesce(call.detail->'tags'->>'project_id', call.detail->'tags'->>'workspace_id')
-          = ANY(%(projects)s::text[])
-       OR NOT coalesce(call.detail->'tags' ?| ARRAY['api_key_id', 'project_id', 'workspace_id'], false))
+  AND (coalesce(single.ours, false) OR single.calls = 0)
 LIMIT 1
 """
