@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from pytest_django import Settings
 
 from attribution.models import ProviderMapping
@@ -48,3 +49,19 @@ def anthropic(upstream: Upstream) -> Provider:
 def mapped(first: date, **said: Any) -> ProviderMapping:
     """A mapping of the web shop's key, told of by the source shop, with what is said besides."""
     return mappings.put(Mapped(**{**WEB, "book_from": first, **said}), actor="ann")
+
+
+def rows(question: str) -> list[Any]:
+    """What a question to the database finds."""
+    with connection.cursor() as cursor:
+        cursor.execute(question)
+        return list(cursor.fetchall())
+
+
+def in_the_books(source: str = "openai-usage-api") -> list[tuple[Any, ...]]:
+    """day, model, input, cache read, output, operation of the calls of a source."""
+    return rows(
+        "SELECT (c.occurred_at AT TIME ZONE 'UTC')::date, s.model, c.input, c.cache_read,"
+        " c.output, d.operation FROM call_event c JOIN dimension_set d ON d.id = c.dimension_set_id"
+        f" JOIN price_slot s ON s.id = c.slot_id WHERE d.source = '{source}' ORDER BY 1, 2, 3"
+    )

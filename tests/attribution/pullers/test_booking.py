@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -10,8 +9,6 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from pytest_django import Settings
 
 from attribution import rollups
@@ -19,10 +16,10 @@ from attribution.ingest.intake import Sender, take_in
 from attribution.ingest.native import from_records
 from attribution.models import DayState, ProviderDay, ProviderMapping, ProviderUsage
 from attribution.pullers import booking
-from attribution.pullers.providers import Provider, midnight, provider_of
+from attribution.pullers.providers import Provider
 from attribution.pullers.pulling import pull
 from attribution.pullers.remainders import remainder
-from tests.attribution.pullers.conftest import mapped
+from tests.attribution.pullers.conftest import in_the_books, mapped, rows
 from tests.attribution.pullers.upstream import Upstream
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("committed")]
@@ -48,21 +45,6 @@ def tell(first: date) -> Tell:
         assert (outcome.accepted, outcome.arrivals.rejected) == (1, [])
 
     return send
-
-
-def rows(question: str) -> list[Any]:
-    with connection.cursor() as cursor:
-        cursor.execute(question)
-        return list(cursor.fetchall())
-
-
-def in_the_books(source: str = "openai-usage-api") -> list[tuple[Any, ...]]:
-    """day, model, input, cache read, output, operation of the calls of a source."""
-    return rows(
-        "SELECT (c.occurred_at AT TIME ZONE 'UTC')::date, s.model, c.input, c.cache_read,"
-        " c.output, d.operation FROM call_event c JOIN dimension_set d ON d.id = c.dimension_set_id"
-        f" JOIN price_slot s ON s.id = c.slot_id WHERE d.source = '{source}' ORDER BY 1, 2, 3"
-    )
 
 
 def test_without_a_mapping_nothing_is_booked(openai: Provider, first: date) -> None:
@@ -292,89 +274,46 @@ def test_anthropic_with_searches_and_caches(anthropic: Provider, first: date, te
     ) == [(1_000, 10_000, 200, 300, 2_000, Decimal(3))]
 
 
+def test_audio_and_images_are_taken_off_too(
+    openai: Provider, upstream: Upstream, first: date, tell: Tell
+) -> None:
+    upstream.rows(COMPLETIONS)[0] |= {
+        "input_audio_tokens": 300,
+        "input_cached_audio_tokens": 100,
+        "output_audio_tokens": 50,
+        "input_image_tokens": 20,
+    }
+    mapped(first)
+    tell(
+        usage={
+            "input_tokens": 1_000,
+            "cache_read_tokens": 600,
+            "audio_input_tokens": 90,
+            "audio_cached_tokens": 40,
+            "output_tokens": 200,
+            "audio_output_tokens": 5,
+            "image_input_tokens": 20,
+        }
+    )
+
+    pull(openai, first, first + timedelta(days=1))
+
+    day = ProviderDay.objects.get()
+    assert (day.state, day.reason) == (DayState.BOOKED, "")
+    usage = {name: count for name, count in day.events[0]["usage"].items() if count}
+    assert usage == {
+        "input_tokens": 40_000,
+        "cache_read_tokens": 15_400,
+        "output_tokens": 5_000,
+        "audio_input_tokens": 310,
+        "audio_cached_tokens": 60,
+        "audio_output_tokens": 45,
+    }
+
+
 def test_what_is_booked_reaches_the_reports(openai: Provider, first: date) -> None:
     mapped(first)
     pull(openai, first, first + DAYS)
     rollups.fold(wait=True)
 
     assert rows("SELECT sum(output) FROM usage_day") == [(6_000,)]
-
-
-COUNTS = st.fixed_dictionaries(
-    {
-        "fresh": st.integers(0, 50),
-        "read": st.integers(0, 50),
-        "written": st.integers(0, 9),
-        "out": st.integers(0, 9),
-    }
-)
-
-
-def _usage(counts: Mapping[str, int]) -> dict[str, int]:
-    return {
-        "input_tokens": counts["fresh"] + counts["read"] + counts["written"],
-        "cache_read_tokens": counts["read"],
-        "cache_write_tokens": counts["written"],
-        "output_tokens": counts["out"],
-    }
-
-
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(reported=COUNTS, told=st.lists(COUNTS, max_size=3))
-def test_booked_and_told_add_up_to_reported_or_nothing_is_booked(
-    first: date, reported: dict[str, int], told: list[dict[str, int]]
-) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "TRUNCATE call_event, call_unit, ingest_batch, usage_hour, unit_hour,"
-            " provider_usage, provider_day, provider_mapping CASCADE"
-        )
-    mapping = mapped(first)
-    usage = _usage(reported)
-    ProviderUsage.objects.create(
-        provider="openai",
-        report="completions",
-        row_id="1",
-        starts_at=midnight(first),
-        ends_at=midnight(first + timedelta(days=1)),
-        api_key="key_web",
-        usage=usage,
-        event={
-            "event_id": "row",
-            "occurred_at": datetime.combine(first, time(12), UTC).isoformat(),
-            "provider": "openai",
-            "model": "gpt-4o-2024-08-06",
-            "operation": "usage_report",
-        },
-        raw={},
-        first_seen_at=midnight(first),
-        changed_at=midnight(first),
-    )
-    sent = [
-        {
-            "event_id": f"e{number}",
-            "occurred_at": datetime.combine(first, time(number), UTC).isoformat(),
-            "provider": "openai",
-            "model": "gpt-4o",
-            "usage": _usage(counts),
-        }
-        for number, counts in enumerate(told)
-    ]
-    take_in(from_records(sent), Sender("shop"))
-
-    for _ in range(2):
-        booking.settle(provider_of("openai"), first, first + timedelta(days=1))
-
-    total: Counter[str] = Counter()
-    for counts in told:
-        total.update(counts)
-    fits = all(total[name] <= reported[name] for name in reported)
-    booked = in_the_books()
-    if not fits:
-        assert booked == []
-    else:
-        left = {name: reported[name] - total[name] for name in reported}
-        assert [row[2:5] for row in booked] == (
-            [(left["fresh"], left["read"], left["out"])] if any(left.values()) else []
-        )
-    assert mapping.days.count() <= 1
