@@ -8,7 +8,9 @@ HOT = tuple(meter.label for meter in HOT_METERS)
 SUMS = ("calls", "errors", "retries", "tool_calls", *HOT)
 
 # Which calls: those of whole batches, or those of one reporting day that are in the books already.
-OF_BATCHES = "occurred_at >= %(first)s AND occurred_at <= %(last)s AND batch_id = ANY(%(batches)s)"
+# The block index is asked for the range of batches, once; asked for each batch it would be read each time.
+OF_BATCHES = """occurred_at >= %(first)s AND occurred_at <= %(last)s
+    AND batch_id >= %(lowest)s AND batch_id <= %(highest)s AND batch_id + 0 = ANY(%(batches)s)"""
 OF_DAY = """occurred_at >= %(first)s AND occurred_at < %(last)s
     AND batch_id NOT IN (SELECT id FROM ingest_batch WHERE folded_at IS NULL)"""
 
@@ -35,7 +37,8 @@ def statement(calls: str) -> str:
     """The whole fold; ``calls`` is OF_BATCHES or OF_DAY. Returns one row: the number of calls added.
 
     Days are taken from buckets wherever calls are already summed by them. A histogram step is nudged
-    by a billionth so that an exact power of two is not rounded into the step below.
+    by a billionth so that an exact power of two is not rounded into the step below. Few calls have
+    units: these are looked up call by call, for a day's units can be many more than the fold's calls.
     """
     writes = {
         "usage_hour": _upsert(
@@ -55,8 +58,7 @@ def statement(calls: str) -> str:
             "customer_day",
             "day, customer_id, dimension_set_id, slot_id",
             SUMS,
-            f"SELECT day, customer_id, dimension_set_id, slot_id, {_SUMMED} FROM new WHERE customer_id <> 0"
-            " GROUP BY day, customer_id, dimension_set_id, slot_id",
+            f"SELECT day, customer_id, dimension_set_id, slot_id, {_LISTED} FROM served",
         ),
         "duration_day": _upsert(
             "duration_day",
@@ -116,6 +118,12 @@ hourly AS MATERIALIZED (
     FROM new
     GROUP BY bucket, dimension_set_id, slot_id
 ),
+served AS MATERIALIZED (
+    SELECT day, customer_id, dimension_set_id, slot_id, {_SUMMED}
+    FROM new
+    WHERE customer_id <> 0
+    GROUP BY day, customer_id, dimension_set_id, slot_id
+),
 timed AS MATERIALIZED (
     SELECT day, dimension_set_id, slot_id,
            floor(16 * ln(duration_ms + 1.0::float8) / ln(2.0::float8) + 1e-9)::smallint AS step,
@@ -140,8 +148,13 @@ owned AS MATERIALIZED (
 new_unit AS MATERIALIZED (
     SELECT new.bucket, new.day, new.dimension_set_id, new.slot_id, new.customer_id,
            unit.meter_id, unit.quantity
-    FROM (SELECT occurred_at, identity, meter_id, quantity FROM call_unit WHERE {calls}) unit
-    JOIN new USING (identity, occurred_at)
+    FROM new,
+         LATERAL (SELECT meter_id, quantity FROM call_unit
+                  WHERE identity = new.identity AND occurred_at = new.occurred_at AND {calls}
+                  ORDER BY meter_id OFFSET 0) unit
+    WHERE EXISTS (SELECT FROM call_unit
+                  WHERE occurred_at >= date_trunc('day', %(first)s::timestamptz, 'UTC')
+                    AND occurred_at < date_trunc('day', %(last)s::timestamptz, 'UTC') + interval '1 day')
 ),{written}
 SELECT coalesce(sum(calls), 0) FROM hourly"""
 
@@ -150,12 +163,16 @@ def by_span(durations: str) -> str:
     """Rows of the histogram by owner and day, added up by the spans that their days lie in."""
     return f"""
     SELECT first_day, end_day, dimension_set_id, step, sum(calls) AS calls
-    FROM {durations},
-         LATERAL (SELECT date_trunc('month', day::timestamp)::date AS first) month,
-         LATERAL (SELECT month.first + (day - month.first) / 7 * 7 AS first) seventh,
-         LATERAL (VALUES (month.first, (month.first + interval '1 month')::date),
-                         (seventh.first, seventh.first + 7)) span (first_day, end_day)
-    WHERE day - month.first < 28 OR span.first_day = month.first
+    FROM {durations}
+    JOIN (
+        SELECT day, first_day, end_day
+        FROM (SELECT DISTINCT day FROM {durations}) known,
+             LATERAL (SELECT date_trunc('month', day::timestamp)::date AS first) month,
+             LATERAL (SELECT month.first + (day - month.first) / 7 * 7 AS first) seventh,
+             LATERAL (VALUES (month.first, (month.first + interval '1 month')::date),
+                             (seventh.first, seventh.first + 7)) span (first_day, end_day)
+        WHERE day - month.first < 28 OR span.first_day = month.first
+    ) span USING (day)
     GROUP BY first_day, end_day, dimension_set_id, step"""
 
 
@@ -175,9 +192,12 @@ def _segments(table: str, key: str) -> str:
     """The different ones of these calls, a row a group: never an update, and no index entry for each."""
     return f"""
     INSERT INTO {table} (day, dimension_set_id, slot_id, calls, keys)
-    SELECT day, dimension_set_id, slot_id, count(*), array_agg(DISTINCT {key})
-    FROM new WHERE {key} IS NOT NULL
-    GROUP BY day, dimension_set_id, slot_id"""
+    SELECT day, dimension_set_id, slot_id, calls, (SELECT array_agg(DISTINCT key) FROM unnest(named) key)
+    FROM (
+        SELECT day, dimension_set_id, slot_id, count(*) AS calls, array_agg({key}) AS named
+        FROM new WHERE {key} IS NOT NULL
+        GROUP BY day, dimension_set_id, slot_id
+    ) together"""
 
 
 def compaction(table: str) -> str:
