@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
+from attribution.ingest.otlp.names import OURS
+
 FAILURE = "failure"
 # How many attempts the router made before this one: in its own group, and in others.
 ATTEMPT_HEADERS = ("x-litellm-attempted-retries", "x-litellm-attempted-fallbacks")
@@ -48,21 +50,7 @@ _OPERATIONS = {
     "rerank": "rerank",
     "moderation": "moderation",
 }
-_OURS = (
-    "team",
-    "feature",
-    "tier",
-    "environment",
-    "workflow",
-    "step",
-    "prompt_version",
-    "release",
-    "customer",
-    "end_user",
-    "session_id",
-    "task_id",
-)
-_SLUGS = frozenset(_OURS[:9])
+_SLUGS = frozenset(OURS[:9])
 _HEADER = "x-finops-"
 _NO_SLUG = re.compile(r"[^\w.:/@+#-]+")
 _NO_TAG_KEY = re.compile(r"[^a-z0-9_.-]+")
@@ -138,7 +126,7 @@ class Said:
         kept: dict[str, str] = {}
         for name, value in (*_of_headers(headers), *_of_metadata(metadata), *_of_tags(tags)):
             ours = name.replace("-", "_").lower()
-            if ours in _OURS:
+            if ours in OURS:
                 found.setdefault(ours, slug(value) if ours in _SLUGS else value[:_LONGEST])
             else:
                 kept.setdefault(_NO_TAG_KEY.sub("-", name.lower())[:_LONGEST_KEY], value[:_LONGEST_VALUE])

@@ -80,9 +80,9 @@ def parse(body: bytes, content_type: str) -> Arrivals:
     if media in _LINES:
         arrivals = _typed(_decode_lines, body) or _one_by_one(_lines(body))
     elif media == _CLOUD_EVENTS:
-        arrivals = _one_by_one(map(_from_cloud_event, _array(_untyped(body), "a batch of CloudEvents")))
+        arrivals = _one_by_one(map(_from_cloud_event, _array(exact_json(body), "a batch of CloudEvents")))
     elif media == _CLOUD_EVENT:
-        arrivals = _one_by_one([_from_cloud_event(_untyped(body))])
+        arrivals = _one_by_one([_from_cloud_event(exact_json(body))])
     elif media in _JSON:
         arrivals = _json(body)
     else:
@@ -104,10 +104,10 @@ def from_records(records: Iterable[Any], *, lax: bool = False) -> Arrivals:  # A
 
 def _json(body: bytes) -> Arrivals:
     if body.lstrip()[:1] == b"[":
-        return _typed(_decode_array, body) or _one_by_one(_array(_untyped(body), "an array of events"))
+        return _typed(_decode_array, body) or _one_by_one(_array(exact_json(body), "an array of events"))
     if arrivals := _typed(_events_of_envelope, body):
         return arrivals
-    whole = _untyped(body)
+    whole = exact_json(body)
     if not isinstance(whole, dict) or "events" not in whole:
         raise InvalidInput.field("events", "required", 'Expected {"events": [...]} or an array of events.')
     return _one_by_one(_array(whole["events"], '"events" to be an array'))
@@ -147,8 +147,11 @@ def _one_by_one(items: Iterable[Any], *, lax: bool = False) -> Arrivals:  # Any:
     return arrivals
 
 
-def _untyped(body: bytes) -> Any:  # Any: JSON
-    """Exact numbers, and NaN let through so that only the event that has it is refused."""
+def exact_json(body: bytes) -> Any:  # Any: JSON
+    """Exact numbers, and NaN let through so that only the item that has it is refused.
+
+    Raises InvalidInput for a body that is no JSON.
+    """
     try:
         return json.loads(body, parse_float=Decimal, parse_constant=Decimal)
     except RecursionError:
@@ -165,7 +168,7 @@ def _lines(body: bytes) -> Iterator[Any]:  # Any: JSON, or the error of a line
     for line in body.splitlines():
         if line.strip():
             try:
-                yield _untyped(line)
+                yield exact_json(line)
             except InvalidInput as error:
                 yield error
 
