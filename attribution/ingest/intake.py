@@ -9,7 +9,7 @@ from attribution import contracts
 from attribution.ingest import groups, refusals, writer
 from attribution.ingest.native import Arrivals
 from attribution.ingest.outcome import Outcome
-from attribution.ingest.post import Post
+from attribution.ingest.post import NAMES, Post, names_of
 from attribution.ingest.rules import broken_rules
 from attribution.ingest.schema import Event
 from attribution.ingest.usage import is_settled, settle_usage
@@ -37,14 +37,21 @@ class Sender:
         return cls(key.source or key.name, key.name, key.team, bool(key.source))
 
     def refuses(self, event: Event) -> FieldProblem | None:
-        """The problem of an event that claims another's source or team."""
+        """The problem of an event that claims another's source or team.
+
+        What counts is the team that would be booked: a source's contract may know it by other spellings.
+        """
         if self.is_bound_to_source and event.source != self.source:
             message = f'This key sends for the source "{self.source}" only.'
             return FieldProblem("source", "source_not_allowed", message)
-        if self.team and event.team and event.team != self.team:
+        if self.team and event.team and _kept_team(event) != self.team:
             message = f'This key sends for the team "{self.team}" only.'
             return FieldProblem("team", "team_not_allowed", message)
         return None
+
+
+def _kept_team(event: Event) -> str:
+    return contracts.book.kept(names_of(event))[NAMES.index("team")]
 
 
 def take_in(arrivals: Arrivals, sender: Sender) -> Outcome:
@@ -60,12 +67,12 @@ def admit(arrivals: Arrivals, sender: Sender) -> Post:
     """Leave only what is sound, noting of everything else why not. Writes down what is refused only."""
     for event in arrivals.events:
         event.source = event.source or sender.source
+    if contracts.book.is_changed():
+        writer.dimensions.forget_names()
     if sender.is_bound or not all(map(is_settled, arrivals.events)):
         problems = [sender.refuses(event) or settle_usage(event) for event in arrivals.events]
         if any(problems):
             arrivals.keep(_rejecting(arrivals, problems))
-    if contracts.book.is_changed():
-        writer.dimensions.forget_names()
     post = Post.of(arrivals, sender.api_key, sender.team, writer.known(sender.api_key, sender.team))
     problems = broken_rules(post, now_us=time.time_ns() // 1000)
     if contracts.book.contracts:

@@ -131,6 +131,38 @@ def test_nobody_books_to_a_team_that_the_source_or_the_key_may_not_claim() -> No
     assert set(Attribution.objects.values_list("team", flat=True)) == {"search"}
 
 
+def test_a_key_of_a_team_may_use_an_alias_of_its_team_and_of_no_other() -> None:
+    for slug in ("search", "ads"):
+        ensure_team(slug, actor="ann")
+    put(aliases={"team": {"Suche": "search", "advertising": "ads", "renamed": "search"}})
+    bound = Sender("bots", "k", team="search")
+
+    told = take_in(
+        from_records(
+            [event(n, team=team) for n, team in enumerate(("search", "SUCHE", "advertising", "ads"))]
+        ),
+        bound,
+    )
+
+    assert told.accepted == 2
+    assert problems(told) == [("team", "team_not_allowed")] * 2
+    assert set(Attribution.objects.values_list("team", flat=True)) == {"search"}
+    put(aliases={"team": {"renamed": "ads"}})
+    assert problems(take_in(from_records([event(8, team="renamed")]), bound)) == [
+        ("team", "team_not_allowed")
+    ]
+
+
+def test_a_key_may_not_even_name_its_team_where_that_is_kept_as_another() -> None:
+    for slug in ("search", "ads"):
+        ensure_team(slug, actor="ann")
+    put(aliases={"team": {"search": "ads"}})
+
+    told = take_in(from_records([event(1, team="search")]), Sender("bots", "k", team="search"))
+
+    assert problems(told) == [("team", "team_not_allowed")]
+
+
 def test_refusals_add_up_by_source_field_and_code() -> None:
     wrong = [event(n, usage={"input_tokens": 1, "cache_read_tokens": 5}) for n in range(3)]
 
