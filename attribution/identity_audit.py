@@ -36,8 +36,10 @@ FROM ranked
 WHERE times > 1 AND place > 1
 """
 _QUARANTINE = """
-INSERT INTO quarantine (received_at, reason, source, event_id, field, code, message, payload, fingerprint)
-SELECT batch.received_at, %(reason)s, ds.source, e.event_id, 'event_id', 'late_duplicate',
+INSERT INTO quarantine (received_at, reason, source, event_id, api_key, key_team, field, code, message,
+                        payload, fingerprint)
+SELECT batch.received_at, %(reason)s, ds.source, e.event_id, ds.api_key, ds.key_team,
+       'event_id', 'late_duplicate',
        'The same id was booked before, on another day; the call received first was kept.',
        to_jsonb(e), md5(e.identity::text || e.occurred_at::text)::uuid
 FROM late_duplicate late

@@ -16,8 +16,9 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from attribution.ingest import writer
-from attribution.ingest.intake import Sender, admit
+from attribution.ingest.intake import Sender, admit, kept_team
 from attribution.ingest.native import from_records
+from attribution.ingest.schema import Event as SentEvent
 from attribution.models import Quarantined, Resolution
 from finops.accounts import audit
 from finops.accounts.permissions import Principal
@@ -77,19 +78,20 @@ def find(number: int, principal: Principal) -> Quarantined:
 def replay(record: Quarantined, principal: Principal, event: Event | None = None) -> str:
     """Send the record, or what it was edited to, into the books: "accepted" or "duplicate".
 
-    Not in a transaction: the event is durable before the record is closed. Raises InvalidInput with the
-    fields that are still wrong, and Conflict where it is resolved already or the id is booked with other
-    content; then it stays open.
+    In the name of the key that it arrived with, whoever replays it. Not in a transaction: the event is
+    durable before the record is closed. Raises InvalidInput with the fields that are still wrong, and
+    Conflict where it is resolved already or the id is booked with other content; then it stays open.
     """
     _refuse_if_resolved(record)
     said = dict(record.payload if event is None else event)
     said.setdefault("source", record.source)
-    _refuse_foreign_team(said, record, principal)
     arrivals = from_records([said])
+    for one in arrivals.events:
+        _refuse_foreign_team(one, record, principal)
     if arrivals.content_dropped:
         message = "Prompt and completion text is never stored: leave it out."
         raise InvalidInput.field("event", "content", message)
-    post = admit(arrivals, Sender(record.source, team=principal.bound_team))
+    post = admit(arrivals, Sender(record.source, record.api_key, record.key_team))
     if arrivals.rejected:
         problem = arrivals.rejected[0].problem
         raise InvalidInput(problem.message, [problem])
@@ -146,13 +148,13 @@ def _refuse_if_resolved(record: Quarantined) -> None:
         raise Conflict(f"{record.resolved_by or 'Somebody'} has resolved this record already.")
 
 
-def _refuse_foreign_team(said: dict[str, Any], record: Quarantined, principal: Principal) -> None:
+def _refuse_foreign_team(said: SentEvent, record: Quarantined, principal: Principal) -> None:
     """Whoever sees some teams only books to those, and from the source that the record is of."""
     if principal.visible_teams is None:
         return
-    if said.get("source") != record.source:
+    if said.source != record.source:
         raise InvalidInput.field("source", "source_not_allowed", "The source of a record stays.")
-    if not principal.sees(said.get("team")):
+    if not principal.sees(kept_team(said) or None):
         raise InvalidInput.field("team", "team_not_allowed", "You may book to your own teams only.")
 
 

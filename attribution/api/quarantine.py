@@ -32,6 +32,8 @@ class QuarantinedShape(serializers.ModelSerializer[Quarantined]):
             "reason",
             "source",
             "event_id",
+            "api_key",
+            "key_team",
             "field",
             "code",
             "message",

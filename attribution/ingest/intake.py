@@ -44,13 +44,14 @@ class Sender:
         if self.is_bound_to_source and event.source != self.source:
             message = f'This key sends for the source "{self.source}" only.'
             return FieldProblem("source", "source_not_allowed", message)
-        if self.team and event.team and _kept_team(event) != self.team:
+        if self.team and event.team and kept_team(event) != self.team:
             message = f'This key sends for the team "{self.team}" only.'
             return FieldProblem("team", "team_not_allowed", message)
         return None
 
 
-def _kept_team(event: Event) -> str:
+def kept_team(event: Event) -> str:
+    """The team that an event would be booked to, as its source's contract reads what it says; '' for none."""
     return contracts.book.kept(names_of(event))[NAMES.index("team")]
 
 
@@ -80,7 +81,7 @@ def admit(arrivals: Arrivals, sender: Sender) -> Post:
     if any(problems):
         post.keep(_rejecting(arrivals, problems))
     if arrivals.rejected:
-        refusals.keep(arrivals.rejected, sender.source)
+        refusals.keep(arrivals.rejected, sender.source, api_key=sender.api_key, key_team=sender.team)
     return post
 
 

@@ -17,7 +17,7 @@ _LONGEST, _LONGEST_SECONDS = 64, 5.0
 _log = logging.getLogger(__name__)
 
 
-def keep(rejected: Sequence[Rejection], source: str) -> None:
+def keep(rejected: Sequence[Rejection], source: str, *, api_key: str, key_team: str) -> None:
     """Count what one request's events broke, under the source of its key; list what broke a contract.
 
     A field is counted by its first part only, so that nobody can make up any number of them. While the
@@ -25,7 +25,7 @@ def keep(rejected: Sequence[Rejection], source: str) -> None:
     """
     try:
         with outage.watched(_LONGEST_SECONDS):
-            _keep(rejected, source)
+            _keep(rejected, source, api_key, key_team)
     except (OperationalError, InterfaceError) as error:
         if connection.in_atomic_block:
             raise
@@ -34,11 +34,13 @@ def keep(rejected: Sequence[Rejection], source: str) -> None:
         _log.warning("%d refusals are not counted: %s", len(rejected), error)
 
 
-def _keep(rejected: Sequence[Rejection], source: str) -> None:
+def _keep(rejected: Sequence[Rejection], source: str, api_key: str, key_team: str) -> None:
     against_contract = [one for one in rejected if one.problem.code == CODE]
     if against_contract:
         quarantine.keep_invalid(
-            (source, one.event_id or "", one.problem, one.said) for one in against_contract
+            ((source, one.event_id or "", one.problem, one.said) for one in against_contract),
+            api_key=api_key,
+            key_team=key_team,
         )
     broken = Counter((one.problem.field.partition(".")[0], one.problem.code) for one in rejected)
     with connection.cursor() as cursor:

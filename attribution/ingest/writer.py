@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Any, cast
 
@@ -28,6 +28,7 @@ from attribution.ingest.dimensions import CustomerBook, DimensionBook
 from attribution.ingest.identity import content_hashes, said
 from attribution.ingest.outcome import Outcome
 from attribution.ingest.post import Known, KnownFacts, Post, RawFacts
+from attribution.ingest.schema import Event
 from attribution.ingest.times import EPOCH, instant
 from attribution.models import IngestBatch
 from finops.core import outage
@@ -191,9 +192,16 @@ def _in_one_transaction(batch: _Batch) -> np.ndarray:
             _correct_batch(batch_id, fates)
         conflicts = np.flatnonzero(fates == Fate.CONFLICT).tolist()
         if conflicts:
-            events, times = batch.columns.events, batch.columns.time_us
-            quarantine.keep_conflicts([(events[row], instant(int(times[row]))) for row in conflicts])
+            quarantine.keep_conflicts([_arrived(batch, row) for row in conflicts])
     return fates
+
+
+def _arrived(batch: _Batch, row: int) -> tuple[Event, datetime, str, str]:
+    """The event of a row, when it was, and the key that it came with."""
+    ends = np.cumsum([len(post.events) for post in batch.posts])
+    post = batch.posts[int(np.searchsorted(ends, batch.columns.place[row], side="right"))]
+    at = instant(int(batch.columns.time_us[row]))
+    return batch.columns.events[row], at, post.api_key, post.key_team
 
 
 def _make_partitions(days: np.ndarray) -> None:

@@ -27,6 +27,9 @@ class Quarantined(models.Model):
     reason = models.CharField(max_length=20, choices=QuarantineReason)
     source = models.TextField(blank=True)
     event_id = models.TextField(blank=True)
+    # The key that it arrived with, and the team that was bound to it; empty where it came without a key.
+    api_key = models.TextField(blank=True, db_default="")
+    key_team = models.TextField(blank=True, db_default="")
     # Which field broke which rule; empty for conflicts.
     field = models.TextField(blank=True)
     code = models.TextField(blank=True)

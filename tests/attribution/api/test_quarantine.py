@@ -10,11 +10,14 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from attribution import contracts
 from attribution.ingest import writer as books
 from attribution.ingest.intake import Sender, take_in
 from attribution.ingest.native import from_records
+from attribution.ingest.post import Post
 from attribution.ingest.quarantine import keep_invalid
-from attribution.models import CallEvent, Quarantined
+from attribution.models import Attribution, CallEvent, DimensionSet, Quarantined
+from attribution.registry import ensure_team
 from finops.accounts.models import AuditEntry
 from finops.core.errors import FieldProblem
 from tests.attribution.api.conftest import Caller
@@ -100,6 +103,40 @@ def test_a_conflict_is_dismissed_or_replayed_under_another_id(writer: Client) ->
 
     assert (status, told["became"]) == (200, "accepted")
     assert CallEvent.objects.count() == 2
+
+
+def test_a_replayed_event_is_its_own_keys_whoever_replays_it(writer: Client) -> None:
+    ensure_team("search", actor="ann")
+    contracts.put("bots", actor="ann", mode="quarantine", required=["feature"])
+    contracts.book.forget()
+    take_in(from_records([event()]), Sender("bots", "bots-key", "search"))
+    record = Quarantined.objects.get()
+    assert (record.api_key, record.key_team) == ("bots-key", "search")
+
+    foreign = event(feature="finder", team="ads")
+    status, problem = post(writer, f"{record.pk}/replay", event=foreign)
+    assert (status, problem["errors"][0]["code"]) == (400, "team_not_allowed")
+    status, told = post(writer, f"{record.pk}/replay", event=event(feature="finder"))
+
+    assert (status, told["became"], told["record"]["api_key"]) == (200, "accepted", "bots-key")
+    booked = DimensionSet.objects.get(pk=CallEvent.objects.get().dimension_set_id)
+    assert (booked.source, booked.api_key, booked.key_team) == ("bots", "bots-key", "search")
+    owner = Attribution.objects.get(dimension_set=booked, known_to=None)
+    assert (owner.team, owner.rule) == ("search", 'team of API key "bots-key"')
+
+
+def test_a_conflict_keeps_the_key_of_its_own_request() -> None:
+    first, other = event(1), event(2)
+    take_in(from_records([first, other]), Sender("bots"))
+    again = [
+        Post.of(from_records([{**one, "model": "else"}]), key, team).identify()
+        for one, key, team in ((event(3), "a", ""), (other, "b", "search"), (first, "c", ""))
+    ]
+
+    books.write(again)
+
+    kept = Quarantined.objects.order_by("event_id").values_list("event_id", "api_key", "key_team")
+    assert list(kept) == [("e1", "c", ""), ("e2", "b", "search")]
 
 
 def test_several_at_once_and_what_fails_stays(writer: Client) -> None:
