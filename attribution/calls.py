@@ -18,6 +18,7 @@ from django.db import connection
 from attribution.call_costs import CallCost, costs_of
 from attribution.cost_query import DIMENSIONS, Filter
 from attribution.ingest.identity import identity_of
+from attribution.ingest.usage import UNTOLD
 from attribution.models.events import NOT_GIVEN, CallStatus, ResponseCache
 from attribution.report_parts import Statement, condition, known, model_tiers
 from finops.core.errors import FieldProblem, InvalidInput
@@ -209,7 +210,14 @@ def _conditions(query: CallQuery, s: Statement) -> Iterator[str]:
         yield f"e.status = ANY({s.bind([int(status) for status in query.statuses])}::int[])"
     if query.unpriced_only:
         rate = known("r", query, s)
-        yield f"NOT EXISTS (SELECT FROM slot_rate r WHERE r.slot_id = e.slot_id AND {rate})"
+        untold = (
+            "SELECT FROM call_unit u JOIN unit_meter m ON m.id = u.meter_id"
+            f" WHERE u.identity = e.identity AND u.occurred_at = e.occurred_at AND m.name = {s.bind(UNTOLD)}"
+        )
+        yield (
+            f"(NOT EXISTS (SELECT FROM slot_rate r WHERE r.slot_id = e.slot_id AND {rate})"
+            f" OR EXISTS ({untold}))"
+        )
     if query.visible_teams is not None:
         yield f"a.team = ANY({s.bind(sorted(query.visible_teams))}::text[])"
     if query.after is not None:

@@ -35,7 +35,7 @@ LIST_PARAMETERS = [
     FILTER,
     *(OpenApiParameter(name, str) for name in _EXACT),
     OpenApiParameter("status", str, enum=list(_STATUSES), many=True, explode=False),
-    OpenApiParameter("priced", bool, description="`false`: only calls without any price."),
+    OpenApiParameter("priced", bool, description="`false`: only calls without any price, or without usage."),
     OpenApiParameter("limit", int, description=f"1 to {MOST_AT_ONCE}, default 50."),
     OpenApiParameter("cursor", str, description="From `next`."),
     OpenApiParameter("as_of", OpenApiTypes.DATETIME),

@@ -33,6 +33,7 @@ from attribution.ingest.litellm_payload import (
     Usage,
 )
 from attribution.ingest.native import MOST_EVENTS, Arrivals, from_records
+from attribution.ingest.usage import UNTOLD
 from finops.core.errors import FieldProblem, InvalidInput, TooLarge
 
 Record = Any  # a dict in the shape of an event, or the InvalidInput of a payload that is none
@@ -194,15 +195,19 @@ def _event(payload: Payload, attempt: int) -> dict[str, Any]:
         metadata.requester_custom_headers, metadata.spend_logs_metadata, payload.request_tags
     )
     from_cache = payload.cache_hit is True or str(payload.cache_hit).lower() == "true"
+    operation = names.operation(payload.call_type or "")
+    counts = _usage(payload, usage)
+    if operation in names.CHARGED and not (has_failed or from_cache or any(counts.values())):
+        counts["units"] = {UNTOLD: Decimal(1)}
     event: dict[str, Any] = {
         **said.names,
         "event_id": _event_id(payload, has_failed=has_failed),
         "occurred_at": ended,
         "provider": provider,
         "model": model,
-        "usage": _usage(payload, usage),
+        "usage": counts,
         "duration_ms": max(ended - started, 0),
-        "operation": names.operation(payload.call_type or ""),
+        "operation": operation,
         "attempt": attempt,
         "status": names.status(error) if has_failed else "success",
     }

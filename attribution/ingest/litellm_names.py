@@ -50,6 +50,8 @@ _OPERATIONS = {
     "rerank": "rerank",
     "moderation": "moderation",
 }
+# What a provider charges for: such a call that succeeded has used something, whether or not it is told.
+CHARGED = frozenset(_OPERATIONS.values()) - {"moderation"}
 _SLUGS = frozenset(OURS[:9])
 _HEADER = "x-finops-"
 _NO_SLUG = re.compile(r"[^\w.:/@+#-]+")

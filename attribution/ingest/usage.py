@@ -15,6 +15,9 @@ from finops.core.errors import FieldProblem, InvalidInput
 from finops.core.meters import USAGE_FIELDS, Meter
 from pricing.raw_usage import read_usage
 
+# The unit of a call that used something, and nobody says what. It has no price, so the call shows as unpriced
+# wherever prices are missing, and never as free.
+UNTOLD = "calls_without_usage"
 _tokens_of = attrgetter(*USAGE_FIELDS)
 _NOTHING = (NOT_GIVEN,) * len(USAGE_FIELDS)
 

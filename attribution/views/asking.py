@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 
 from django.conf import settings
 
+from attribution.ingest.usage import UNTOLD
 from attribution.reports import CostQuery, CostReport, Coverage, Filter, Granularity
 from finops.core.periods import Period
 from finops.ui import formats
@@ -123,4 +124,8 @@ def freshness(coverage: Coverage) -> str:
         text += f", {formats.count(coverage.watermark.pending_calls)} calls being counted"
     if coverage.unpriced_calls:
         text += f"; {formats.count(coverage.unpriced_calls)} calls have no price and are not in the cost"
+    if untold := coverage.unpriced_quantities.get(UNTOLD):
+        text += (
+            f"; of {formats.count(int(untold))} calls nobody said what they used, so they are not in the cost"
+        )
     return f"{text}."

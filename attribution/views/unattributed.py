@@ -11,6 +11,7 @@ from difflib import get_close_matches
 
 from django.http import HttpResponseBase
 
+from attribution.ingest.usage import UNTOLD
 from attribution.models import Attribution
 from attribution.reports import CostReport, Granularity, Group, Key, costs
 from attribution.views import asking, lines
@@ -75,6 +76,8 @@ def unattributed(asked: Asked) -> HttpResponseBase:
         "missing_share": missing / total if total else None,
         "ownerless": _ownerless(asked) if whole.coverage.unattributed_calls else [],
         "priceless": _priceless(asked) if whole.coverage.unpriced_calls else [],
+        "untold": UNTOLD if UNTOLD in whole.coverage.unpriced_quantities else "",
+        "untold_url": f"{_calls_url(asked, {})}&unpriced=1",
         "sees_all": asked.principal.visible_teams is None,
     }
     return asked.answer("attribution/unattributed.html", context)

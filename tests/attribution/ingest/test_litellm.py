@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import html
 import json
+import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +17,7 @@ from django.test import Client
 
 from attribution.ingest.litellm import parse
 from attribution.rollups import fold
+from finops.accounts.models import Role, User
 from pricing.publishing import load_vendored
 from tests.attribution.ingest.conftest import Answer, issue_key, rows
 
@@ -220,6 +224,52 @@ def test_an_answer_from_the_proxys_cache_costs_nothing(post: Post) -> None:
     post(payload(cache_hit=True))
     fold()
     assert rows("response_cache") == [(1,)]
+
+
+NOTHING = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+
+
+def test_a_call_that_nobody_says_the_usage_of_is_never_free(post: Post, client: Client) -> None:
+    load_vendored()
+    untold = {**NOTHING, "metadata": {"usage_object": dict(NOTHING)}}
+    post(
+        payload("stream", **untold),
+        payload("known"),
+        payload("cached", cache_hit=True, **untold),
+        payload("failed", status="failure", **untold),
+        payload("looked up", call_type="aretrieve_batch", **untold),
+    )
+    fold()
+    reader = {"Authorization": f"Bearer {issue_key('reader', 'read')}"}
+    period = "from=2026-09-21&to=2026-09-22"
+
+    listed = client.get(f"/api/v1/events?{period}", headers=reader).json()["results"]
+    told = client.get(f"/api/v1/costs?{period}", headers=reader).json()
+    lacking = client.get(f"/api/v1/events?{period}&priced=false", headers=reader).json()["results"]
+
+    costs = {call["event_id"]: call["cost"] for call in listed if call["cost_status"] == "unpriced"}
+    assert len(listed) == 5
+    assert costs == {"stream": None}
+    assert told["coverage"]["unpriced_quantities"] == {"calls_without_usage": "1"}
+    assert [call["event_id"] for call in lacking] == ["stream"]
+
+
+def test_calls_without_usage_stand_beside_the_totals_on_the_screens(post: Post, client: Client) -> None:
+    load_vendored()
+    now = time.time() - 60
+    zeros = {**NOTHING, "metadata": {"usage_object": dict(NOTHING)}}
+    post(payload("stream", startTime=now, endTime=now + 1, **zeros))
+    fold()
+    client.force_login(User.objects.create_user("fin@example.com", role=Role.FINANCE))
+
+    page = client.get("/unattributed/?period=last-7-days").content.decode()
+
+    assert "of 1 calls nobody said what they used" in page
+    assert "calls_without_usage" in page
+    assert "Everything has an owner and a price" not in page
+    link = re.search(r'href="([^"]+unpriced=1)">Such calls', page)
+    assert link
+    assert "gpt-4o" in client.get(html.unescape(link[1])).content.decode()
 
 
 def test_a_team_that_the_proxy_checked_wins_over_one_that_a_request_claims(post: Post) -> None:
