@@ -3,6 +3,7 @@
 from attribution.models.dimensions import Attribution, Customer, DimensionOverflow, DimensionSet
 from attribution.models.events import CallEvent, CallUnit, IngestBatch
 from attribution.models.governance import (
+    AllocationKey,
     ContractMode,
     ContractState,
     Refusal,
@@ -51,6 +52,7 @@ from attribution.models.rollups import (
 from attribution.models.spans import Fate, OtlpSpan, SpanAttribute
 
 __all__ = [
+    "AllocationKey",
     "Attribution",
     "BooksSetting",
     "BusinessUnit",

@@ -1,4 +1,4 @@
-"""Tagging rules, what sources must say, and how often they did not."""
+"""Tagging rules, tags that costs are allocated by, what sources must say, and how often they did not."""
 
 from __future__ import annotations
 
@@ -50,6 +50,25 @@ class TaggingRuleVersion(models.Model):
         )
 
 
+class AllocationKey(models.Model):
+    """A tag key whose values become part of the dimension sets of calls that arrive while it is declared.
+
+    Kept when it is dropped: the sets made meanwhile carry it for good.
+    """
+
+    key = models.CharField(max_length=64, unique=True)
+    most_values = models.IntegerField()  # of one source; further ones are "(other)"
+    declared_at = models.DateTimeField()
+    declared_by = models.CharField(max_length=254)
+    dropped_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("key",)
+
+    def __str__(self) -> str:
+        return self.key
+
+
 class ContractMode(models.TextChoices):
     """What becomes of an event that lacks a required key, or has a value that is not allowed."""
 
@@ -77,7 +96,7 @@ class SourceContract(models.Model):
 
 
 class ContractState(models.Model):
-    """One row: counts the changes, so that every process learns of one."""
+    """One row: counts the changes of contracts and allocation keys, so that every process learns of one."""
 
     version = models.BigIntegerField(default=0)
 
