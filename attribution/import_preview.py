@@ -14,6 +14,7 @@ from attribution.ingest.bulk import events_of
 from attribution.ingest.files import SourceFile
 from attribution.ingest.formats import FORMATS
 from attribution.ingest.native import Rejection, from_records
+from attribution.ingest.report_periods import covered
 from attribution.ingest.rules import broken_rule
 from attribution.ingest.schema import Event
 from attribution.ingest.times import instant, microseconds
@@ -75,11 +76,17 @@ def preview(chosen: DataImport) -> Preview:
     columns = _columns(chosen) if form.read is None else []
     with SourceFile(uploaded_file(chosen), form.contents) as file:
         arrivals = from_records(islice(events_of(file, layout, form), ROWS), lax=True)
+    for event in arrivals.events:
+        event.source = event.source or chosen.options.get("source") or form.source
     now_us = time.time_ns() // 1000
     book = published_book()
     sound: list[Row] = []
+    problems = [settle_usage(event) or broken_rule(event, now_us=now_us) for event in arrivals.events]
+    booked = iter(
+        covered([event for event, problem in zip(arrivals.events, problems, strict=True) if not problem])
+    )
     for place, event in enumerate(arrivals.events):
-        if problem := settle_usage(event) or broken_rule(event, now_us=now_us):
+        if problem := problems[place] or next(booked):
             arrivals.reject(place, problem)
         else:
             sound.append(_priced(arrivals.index[place] + 1, event, book))

@@ -26,7 +26,7 @@ from attribution.ingest.formats import FORMATS
 from attribution.ingest.intake import Sender
 from attribution.ingest.layout import Layout
 from attribution.ingest.outcome import Outcome
-from attribution.models import DataImport, ImportState, IngestBatch
+from attribution.models import DataImport, ImportState, IngestBatch, ReportPeriod
 from finops.accounts import audit
 from finops.core.errors import Conflict, FinopsError, NotFound, TooLarge, Unavailable
 from finops.core.periods import local_day
@@ -187,6 +187,7 @@ def undo(import_id: int, *, actor: str) -> int:
             raise Conflict("Only an import that has ended can be undone.")
         rollups.lock(cursor)
         removed = _take_out(cursor, chosen)
+        ReportPeriod.objects.filter(made_by=chosen).delete()
         before = _said(chosen)
         chosen.state, chosen.undone_at, chosen.undone_by = ImportState.UNDONE, timezone.now(), actor
         chosen.save(update_fields=["state", "undone_at", "undone_by"])

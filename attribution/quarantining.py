@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from attribution.ingest import writer
+from attribution.ingest import report_periods, writer
 from attribution.ingest.intake import Sender, admit, kept_team
 from attribution.ingest.native import from_records
 from attribution.ingest.schema import Event as SentEvent
@@ -92,6 +92,7 @@ def replay(record: Quarantined, principal: Principal, event: Event | None = None
         message = "Prompt and completion text is never stored: leave it out."
         raise InvalidInput.field("event", "content", message)
     post = admit(arrivals, Sender(record.source, record.api_key, record.key_team))
+    report_periods.claim(post)
     if arrivals.rejected:
         problem = arrivals.rejected[0].problem
         raise InvalidInput(problem.message, [problem])

@@ -8,7 +8,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import Any
 
-from attribution.ingest import quarantine, writer
+from attribution.ingest import quarantine, report_periods, writer
 from attribution.ingest.files import SourceFile
 from attribution.ingest.formats import FORMATS, Format
 from attribution.ingest.intake import Sender, admit
@@ -65,8 +65,10 @@ def import_file(
     for chunk in _chunks(events_of(file, layout, form), min(batch, MOST_EVENTS)):
         arrivals = from_records(chunk, lax=True)
         _move(arrivals, shift)
-        post = admit(arrivals, sender).identify()
+        post = admit(arrivals, sender)
         post.import_id = import_id
+        report_periods.claim(post)
+        post.identify()
         (outcome,) = writer.write([post])
         summary.add(outcome)
         quarantine.keep_invalid(

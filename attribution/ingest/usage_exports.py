@@ -26,6 +26,7 @@ Record = Any  # a dict as read, one in the shape of an event, or an InvalidInput
 Row = Mapping[str, Any]
 
 OPERATION = "usage_report"
+SECONDS = "report.seconds"  # the tag that says how long the bucket is; its middle is the event's time
 # Each bucket ends within a day of its start: the middle is in the same day for nearly every time zone.
 _DAY = timedelta(days=1)
 _NO_CONTEXT = 1  # of any size, within the first band of prices
@@ -340,7 +341,7 @@ def _tags(row: Row, bucket: _Bucket, requests: int, names: Iterable[str]) -> dic
     said = {name: str(row[name])[:256] for name in names if row.get(name) not in (None, "")}
     width = int((bucket.end - bucket.start).total_seconds())
     return {
-        "report.seconds": str(width),
+        SECONDS: str(width),
         **({"report.requests": str(requests)} if requests else {}),
         **said,
     }

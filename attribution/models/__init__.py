@@ -11,7 +11,7 @@ from attribution.models.governance import (
     TaggingRule,
     TaggingRuleVersion,
 )
-from attribution.models.imports import DataImport, ImportState
+from attribution.models.imports import DataImport, ImportState, ReportPeriod
 from attribution.models.outcomes import Revenue, TaskOutcome
 from attribution.models.owners import (
     BusinessUnit,
@@ -88,6 +88,7 @@ __all__ = [
     "Quarantined",
     "Refusal",
     "RegistryState",
+    "ReportPeriod",
     "Resolution",
     "Revenue",
     "SourceContract",

@@ -58,3 +58,21 @@ class DataImport(models.Model):
     def progress(self) -> int:
         """Per cent of the file read; compressed or not, it is the file's own bytes that count."""
         return min(100, self.position * 100 // self.file_bytes) if self.file_bytes else 0
+
+
+class ReportPeriod(models.Model):
+    """A period of a provider's usage report that an imported row has booked, so that nothing else does."""
+
+    identity = models.UUIDField(primary_key=True)  # of the row's event
+    # None: a row of the quarantine that somebody replayed.
+    made_by = models.ForeignKey(DataImport, models.CASCADE, null=True, db_column="import_id")
+    provider = models.TextField()
+    model = models.TextField()
+    project = models.TextField(blank=True)  # OpenAI's project, Anthropic's workspace; empty: not said
+    api_key = models.TextField(blank=True)  # its id, never the key; empty: not said
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "report_period"
+        indexes = (models.Index(fields=["provider", "model", "starts_at"], name="report_period_lookup"),)

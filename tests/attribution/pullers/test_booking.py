@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from pytest_django import Settings
 
 from attribution import rollups
 from attribution.ingest.intake import Sender, take_in
 from attribution.ingest.native import from_records
-from attribution.models import DayState, ProviderDay, ProviderMapping, ProviderUsage
+from attribution.models import DataImport, DayState, ProviderDay, ProviderMapping, ProviderUsage
 from attribution.pullers import booking
 from attribution.pullers.providers import Provider
 from attribution.pullers.pulling import pull
@@ -186,6 +190,32 @@ def test_a_report_that_is_imported_after_it_was_booked_is_noticed(
 
     assert pull(openai, first, first + timedelta(days=1)).booked.differing == 1
     assert "imported from a file" in ProviderDay.objects.get().doubt
+
+
+def test_a_file_of_what_was_read_and_booked_is_refused(
+    openai: Provider, first: date, tmp_path: Path, settings: Settings
+) -> None:
+    settings.IMPORTS_DIR = tmp_path / "imports"
+    mapped(first, sources=[])
+    pull(openai, first, first + timedelta(days=1))
+    before = in_the_books()
+    midnight = int(datetime.combine(first, time(), UTC).timestamp())
+    row = {"model": "gpt-4o-2024-08-06", "num_model_requests": 1, "input_tokens": 70, "output_tokens": 7}
+
+    def bring(name: str, **bounds: int) -> tuple[int, int]:
+        rows = [{**row, "api_key_id": key} for key in ("key_web", "key_elsewhere", None)]
+        day = {"start_time": midnight, "end_time": midnight + 86_400, **bounds}
+        (tmp_path / name).write_text(json.dumps({"data": [{**day, "results": rows}]}))
+        call_command("import_events", str(tmp_path / name), format="openai_usage", stderr=StringIO())
+        made = DataImport.objects.earliest("-pk")
+        return made.accepted, made.refused
+
+    # That of the key that was read, and the sum of all keys, which contains it.
+    assert bring("day.json") == (1, 2)
+    assert bring("hour.json", end_time=midnight + 3_600)[0] == 0
+    assert bring("after.json", start_time=midnight + 86_400, end_time=midnight + 90_000) == (3, 0)
+    assert in_the_books() == before
+    assert pull(openai, first, first + timedelta(days=1)).booked.differing == 0
 
 
 def test_days_that_are_not_settled_or_before_the_mapping_wait(
