@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 
+import psycopg
 import pytest
+from django.db import connection
 from pytest_django import Settings
 
 from attribution import partitions, rollups
@@ -45,3 +49,24 @@ def test_a_day_with_calls_still_to_be_folded_waits(settings: Settings) -> None:
     assert (kept.dropped, kept.left) == ((), (date(2026, 10, 9),))
     rollups.fold()
     assert partitions.keep_partitions(NOW).dropped == (date(2026, 10, 9),)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_first_writers_of_a_day_make_its_partition_once() -> None:
+    parameters = connection.get_connection_params()
+    ensure = "SELECT ensure_call_partition('2026-10-25')"
+    with (
+        psycopg.connect(**parameters) as first,
+        psycopg.connect(**parameters) as second,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        assert first.execute(ensure).fetchone() == (True,)
+        waiting = pool.submit(lambda: second.execute(ensure).fetchone())
+        while not first.execute(
+            "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND pid = %s",
+            [second.info.backend_pid],
+        ).fetchone():
+            time.sleep(0.01)
+        first.commit()
+
+        assert waiting.result() == (False,)
