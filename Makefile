@@ -7,12 +7,13 @@ SHELL := /bin/sh
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
+SNIPPETS := .venv-snippets
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install -q --require-hashes
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 ARGS ?=
 
-.PHONY: install install-dev chromium run test lint bench
+.PHONY: install install-dev install-snippets chromium run test lint bench
 
 install: $(VENV)/.installed
 
@@ -30,6 +31,17 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	@$(PIP) -r requirements-dev.txt
 	@touch $@
 
+# Libraries whose documented snippets run with other versions of an SDK than ours. The lock is complete, so that
+# nothing is left to resolve; few of their modules are ever imported, so that compiling all of them is a waste.
+install-snippets: $(SNIPPETS)/.installed
+
+$(SNIPPETS)/.installed: requirements-snippets.txt | $(VENV)/.installed
+	@test -x $(SNIPPETS)/bin/python || $(BIN)/python -m venv --without-pip $(SNIPPETS)
+	@echo "Installing the locked libraries of documented snippets into $(SNIPPETS) (once)." >&2
+	@$(BIN)/python -m pip --python $(SNIPPETS)/bin/python --disable-pip-version-check --no-input install -q \
+		--require-hashes --no-deps --no-compile -r requirements-snippets.txt
+	@touch $@
+
 # The browser tests drive Debian's chromium; where it cannot be installed they are skipped.
 chromium:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
@@ -42,7 +54,7 @@ chromium:
 run: install
 	@exec $(BIN)/python manage.py up --port $(PORT) $(ARGS)
 
-test: install-dev chromium
+test: install-dev install-snippets chromium
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 lint: install-dev

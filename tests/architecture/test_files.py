@@ -67,7 +67,7 @@ def test_no_file_names_a_package_registry() -> None:
 
 
 def test_every_locked_dependency_has_a_hash() -> None:
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in ("requirements.txt", "requirements-dev.txt", "requirements-snippets.txt"):
         pinned = re.split(r"(?m)^(?=[a-z])", (ROOT / name).read_text())[1:]
 
         assert [entry.split("==")[0] for entry in pinned if "--hash=sha256:" not in entry] == []

@@ -1,7 +1,6 @@
 """The pages about OpenTelemetry, as printed: their environment, their code, and what is booked then.
 
-A library that does not go with ours runs in an environment of its own, as its fixtures are recorded
-(README.md): ``SNIPPET_PYTHON=../recording/bin/python pytest tests/attribution/otlp -k openllmetry``.
+A library that does not go with our SDKs runs in an environment of its own: ``make install-snippets``.
 """
 
 from __future__ import annotations
@@ -30,8 +29,9 @@ from tests.attribution.otlp.conftest import chat, request, settle
 from tests.attribution.otlp.upstream import Upstream, running_upstream
 from tests.attribution.otlp.usages import USAGES, Usage
 
-PAGES = Path(__file__).resolve().parents[3] / "docs" / "sending-events"
-PYTHON = os.environ.get("SNIPPET_PYTHON", sys.executable)
+ROOT = Path(__file__).resolve().parents[3]
+PAGES = ROOT / "docs" / "sending-events"
+OURS, APART = sys.executable, str(ROOT / ".venv-snippets" / "bin" / "python")
 USED = Usage(2048, 64, cache_read_tokens=1536)
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _KEY = re.compile(r"(?<![A-Z_])KEY\b")
@@ -47,12 +47,11 @@ _BOOKED = """
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
-    """The ``place``-th Python block of a page, its library, and what the page says of the calls."""
+    """The ``place``-th Python block of a page, what runs it, and what the page says of the calls."""
 
     page: str
-    module: str
     place: int = 0
-    is_apart: bool = False  # goes only with versions of an SDK that are not ours
+    python: str = OURS
     cached: bool = True  # whether the library tells what came from caches
     tier: str = ""
     end_user: str = ""
@@ -62,37 +61,17 @@ class Snippet:
         return f"{self.page}-{self.place}"
 
 
-def is_there(module: str) -> bool:
-    """Whether the Python that runs snippets has it."""
-    look = f"import importlib.util as i, sys; sys.exit(i.find_spec({module!r}) is None)"
-    return subprocess.run([PYTHON, "-c", look], capture_output=True, check=False).returncode == 0
-
-
 SNIPPETS = [
-    Snippet("opentelemetry", "opentelemetry.instrumentation.genai.openai", tier="pro"),
-    Snippet("opentelemetry-openai", "opentelemetry.instrumentation.genai.openai"),
-    Snippet(
-        "opentelemetry-openai",
-        "opentelemetry.instrumentation.openai_v2",
-        place=1,
-        is_apart=True,
-        cached=False,
-    ),
-    Snippet("openllmetry", "traceloop.sdk", is_apart=True, end_user="user-3"),
-    Snippet("openinference", "openinference.instrumentation.openai", end_user="user-3", session="s-1"),
-    Snippet("openlit", "openlit", is_apart=True),
-    Snippet("langfuse", "langfuse", end_user="user-3", session="s-1"),
-    Snippet("logfire", "logfire"),
-    Snippet("pydantic-ai", "pydantic_ai", session=None),
+    Snippet("opentelemetry", tier="pro"),
+    Snippet("opentelemetry-openai"),
+    Snippet("opentelemetry-openai", place=1, python=APART, cached=False),
+    Snippet("openllmetry", python=APART, end_user="user-3"),
+    Snippet("openinference", end_user="user-3", session="s-1"),
+    Snippet("openlit", python=APART),
+    Snippet("langfuse", end_user="user-3", session="s-1"),
+    Snippet("logfire"),
+    Snippet("pydantic-ai", session=None),
 ]
-
-
-def case(snippet: Snippet) -> Any:
-    """Skipped before anything is set up for it, where its library is not at hand."""
-    is_missing = snippet.is_apart and not is_there(snippet.module)
-    why = f"{snippet.module} does not go with our SDKs: set SNIPPET_PYTHON to a Python that has it"
-    return pytest.param(snippet, id=str(snippet), marks=pytest.mark.skipif(is_missing, reason=why))
-
 
 # vLLM needs a GPU: the span that its source makes, sent by the exporter that it makes, with its arguments.
 AS_VLLM_DOES = """
@@ -127,7 +106,7 @@ def environment(page: str) -> str:
     return next(block for block in blocks(page, "sh") if block.startswith("export "))
 
 
-def run(exports: str, code: str, server: LiveServer, folder: Path, **more: str) -> str:
+def run(python: str, exports: str, code: str, server: LiveServer, folder: Path, **more: str) -> str:
     """In a shell that has set what the page sets; what it has said."""
     exports = _KEY.sub(issue_key("docs"), exports).replace("http://127.0.0.1:8000", server.url)
     plain = {
@@ -137,8 +116,8 @@ def run(exports: str, code: str, server: LiveServer, folder: Path, **more: str) 
         "ANTHROPIC_API_KEY": "none",
     }
     done = subprocess.run(
-        ["sh", "-ec", f'{exports}\nexec "$SNIPPET_PYTHON" -c "$SNIPPET"'],
-        env={**plain, "SNIPPET_PYTHON": PYTHON, "SNIPPET": code, **more},
+        ["sh", "-ec", f'{exports}\nexec "$PYTHON" -c "$SNIPPET"'],
+        env={**plain, "PYTHON": python, "SNIPPET": code, **more},
         cwd=folder,
         capture_output=True,
         text=True,
@@ -155,13 +134,14 @@ def rows(query: str) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall())
 
 
-@pytest.mark.parametrize("snippet", [case(snippet) for snippet in SNIPPETS])
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=str)
 def test_a_page_books_what_was_really_used(
     snippet: Snippet, live_server: LiveServer, upstream: Upstream, tmp_path: Path
 ) -> None:
     code = blocks(snippet.page, "python")[snippet.place]
 
     said = run(
+        snippet.python,
         environment(snippet.page),
         code,
         live_server,
@@ -213,7 +193,7 @@ def test_vllm_is_named_by_its_resource(live_server: LiveServer, tmp_path: Path) 
         serve.split("--otlp-traces-endpoint ")[1].strip().replace("http://127.0.0.1:8000", live_server.url)
     )
 
-    run(environment("vllm"), AS_VLLM_DOES, live_server, tmp_path, ENDPOINT=endpoint)
+    run(OURS, environment("vllm"), AS_VLLM_DOES, live_server, tmp_path, ENDPOINT=endpoint)
     settle()
 
     assert rows(_BOOKED) == [("vllm", "llama-3.1-8b-instruct", 120, 0, 30, "vllm-1", "search", "", "", "")]
