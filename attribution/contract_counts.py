@@ -6,11 +6,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import Max, Sum
 
 from attribution.models import Refusal
 from attribution.organisation import today
+from attribution.tag_names import PREFIX
 
 DAYS = 7
 
@@ -37,9 +39,19 @@ class Refused:
 
 
 def lapses(first: date | None = None) -> list[Lapse]:
-    """Against the contracts as they are now, in the reporting days from ``first`` on (a week back)."""
+    """Against the contracts as they are now, in the reporting days from ``first`` on (a week back).
+
+    An allocation key can be missed only on the days after it was declared: earlier sets carry no tags.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(_LAPSES, {"first": first or today() - timedelta(days=DAYS)})
+        cursor.execute(
+            _LAPSES,
+            {
+                "first": first or today() - timedelta(days=DAYS),
+                "zone": settings.REPORTING_TIME_ZONE.key,
+                "prefix": PREFIX,
+            },
+        )
         return [Lapse(*row) for row in cursor.fetchall()]
 
 
@@ -63,16 +75,26 @@ _LAPSES = """
         SELECT contract.source, key, values
         FROM attribution_sourcecontract contract, jsonb_each(contract.allowed) choice(key, values)
     ),
+    since AS (
+        SELECT %(prefix)s || key AS key, (declared_at AT TIME ZONE %(zone)s)::date AS day
+        FROM attribution_allocationkey
+    ),
     used AS (
-        SELECT ds.source, to_jsonb(ds) AS told, sum(u.calls)::bigint AS calls
+        SELECT ds.source, u.day, sum(u.calls)::bigint AS calls,
+               to_jsonb(ds) || coalesce((SELECT jsonb_object_agg(%(prefix)s || tag.key, tag.value)
+                                         FROM jsonb_each(ds.tags) tag), '{}') AS told
         FROM usage_day u JOIN dimension_set ds ON ds.id = u.dimension_set_id
         WHERE u.day >= %(first)s AND ds.source IN (SELECT source FROM asked)
-        GROUP BY ds.id
+        GROUP BY ds.id, u.day
+    ),
+    read AS (
+        SELECT source, key, values, calls, coalesce(told ->> key, '') AS value
+        FROM asked JOIN used USING (source) LEFT JOIN since USING (key)
+        WHERE since.day IS NULL OR used.day > since.day
     )
     SELECT source, key, values IS NULL, sum(calls)::bigint
-    FROM asked JOIN used USING (source)
-    WHERE CASE WHEN values IS NULL THEN told ->> key = ''
-               ELSE told ->> key <> '' AND NOT values ? (told ->> key) END
+    FROM read
+    WHERE CASE WHEN values IS NULL THEN value = '' ELSE value <> '' AND NOT values ? value END
     GROUP BY 1, 2, 3
     ORDER BY 1, 2, 3
 """

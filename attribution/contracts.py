@@ -1,7 +1,8 @@
 """What sources must say: checked at the door, once for each combination of names that they send.
 
 A contract reads names as the source spells them and as its aliases make of them. What it asks for
-holds for the latter. A team that a source may not claim is always refused.
+holds for the latter. A team that a source may not claim is always refused. The tags of declared
+allocation keys are names like the others, called ``tags.<key>``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F
 
-from attribution.models import ContractMode, ContractState, SourceContract
+from attribution import tag_names
+from attribution.models import AllocationKey, ContractMode, ContractState, SourceContract
 from finops.accounts import audit
 from finops.core import outage
 from finops.core.errors import FieldProblem, InvalidInput, NotFound
@@ -37,7 +39,7 @@ MOST_CONTRACTS, MOST_VALUES, LONGEST = 1_000, 1_000, 128
 _SECONDS_BETWEEN_LOOKS, _LONGEST_LOOK_SECONDS = 1.0, 2.0
 _NAMES = ("source", *KEYS)
 
-Names = Sequence[str | None]  # the source, then the keys in their order
+Names = Sequence[str | None]  # the source, the keys in their order, then the tags of allocation keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,23 +66,27 @@ class Contract:
             teams=frozenset(row.teams),
         )
 
-    def kept(self, names: Names) -> list[str]:
-        """The names as they are kept: an alias is another spelling of one."""
+    def kept(self, names: Names, tags: Sequence[str] = ()) -> list[str]:
+        """The names as they are kept: an alias is another spelling of one.
+
+        ``tags`` are the allocation keys whose values stand behind the other names.
+        """
         told = [name or "" for name in names]
-        for place, key in enumerate(_NAMES):
+        for place, key in enumerate((*_NAMES, *map(tag_names.name_of, tags))):
             if told[place] and (pairs := self.aliases.get(key)):
                 told[place] = pairs.get(told[place].casefold(), told[place])
         return told
 
-    def broken(self, names: Names) -> FieldProblem | None:
+    def broken(self, names: Names, tags: Sequence[str] = ()) -> FieldProblem | None:
         """Why an event with these names is refused; None where it is booked."""
-        told = dict(zip(_NAMES, self.kept(names), strict=True))
+        keys = (*KEYS, *map(tag_names.name_of, tags))
+        told = dict(zip(("source", *keys), self.kept(names, tags), strict=True))
         source, team = told["source"], told["team"]
         if team and self.teams and team not in self.teams:
             return FieldProblem("team", CODE, f'The source "{source}" may not claim the team "{team}".')
         if self.mode != ContractMode.QUARANTINE:
             return None
-        for key in KEYS:
+        for key in keys:
             if key in self.required and not told[key]:
                 return FieldProblem(key, CODE, f'The source "{source}" must say its {key}.')
             if told[key] and key in self.allowed and told[key] not in self.allowed[key]:
@@ -90,10 +96,14 @@ class Contract:
 
 
 class ContractBook:
-    """The contracts as this process knows them; a change elsewhere is noticed within a second or so."""
+    """The contracts and allocation keys as this process knows them.
+
+    A change elsewhere is noticed within a second or so.
+    """
 
     def __init__(self) -> None:
         self._contracts: Mapping[str, Contract] = {}
+        self._allocated: Mapping[str, int] = {}
         self._version = -1
         self._looked_at = -_SECONDS_BETWEEN_LOOKS
         self._looking = threading.Lock()
@@ -102,6 +112,11 @@ class ContractBook:
     def contracts(self) -> Mapping[str, Contract]:
         """By source."""
         return self._contracts
+
+    @property
+    def allocated(self) -> Mapping[str, int]:
+        """The declared allocation keys in order, each with the most values of a source that are kept."""
+        return self._allocated
 
     def is_changed(self) -> bool:
         """Look for changes, at most once a second; whether there are any since the last time.
@@ -129,6 +144,8 @@ class ContractBook:
         if version == self._version:
             return False
         self._contracts = {row.source: Contract.of(row) for row in SourceContract.objects.all()}
+        declared = AllocationKey.objects.filter(dropped_at=None)
+        self._allocated = dict(declared.values_list("key", "most_values"))
         self._version = version
         return True
 
@@ -136,15 +153,15 @@ class ContractBook:
         """Read them again next time."""
         self._version, self._looked_at = -1, -_SECONDS_BETWEEN_LOOKS
 
-    def kept(self, names: Names) -> list[str]:
-        """The names of an event as they are kept."""
+    def kept(self, names: Names, tags: Sequence[str] = ()) -> list[str]:
+        """The names of an event as they are kept; behind them its tags of these allocation keys."""
         contract = self._contracts.get(names[0] or "")
-        return contract.kept(names) if contract else [name or "" for name in names]
+        return contract.kept(names, tags) if contract else [name or "" for name in names]
 
-    def broken(self, names: Names) -> FieldProblem | None:
+    def broken(self, names: Names, tags: Sequence[str] = ()) -> FieldProblem | None:
         """Why an event with these names is refused; None where it is booked."""
         contract = self._contracts.get(names[0] or "")
-        return contract.broken(names) if contract else None
+        return contract.broken(names, tags) if contract else None
 
 
 book = ContractBook()
@@ -164,6 +181,7 @@ def put(source: str, *, actor: str, **said: Any) -> tuple[SourceContract, bool]:
 
     ``said`` are fields of ``SourceContract``. Raises InvalidInput, naming every field that is wrong.
     """
+    count_change()
     contract = SourceContract.objects.select_for_update().filter(source=source).first()
     is_new = contract is None
     contract = contract or SourceContract(source=source)
@@ -173,7 +191,6 @@ def put(source: str, *, actor: str, **said: Any) -> tuple[SourceContract, bool]:
     if problems := _problems(contract):
         raise InvalidInput(problems[0].message, problems)
     contract.save()
-    _count_change()
     audit.record(
         actor,
         "contract.created" if is_new else "contract.changed",
@@ -190,7 +207,7 @@ def drop(source: str, *, actor: str) -> None:
     """From now on anything goes for this source. Raises NotFound."""
     contract = contract_of(source)
     contract.delete()
-    _count_change()
+    count_change()
     audit.record(actor, "contract.dropped", subject_kind="contract", subject=source, before=as_json(contract))
 
 
@@ -207,25 +224,30 @@ def as_json(contract: SourceContract) -> dict[str, Any]:
     }
 
 
-def _count_change() -> None:
+def count_change() -> None:
+    """Let every process read contracts and allocation keys again, once the transaction has committed.
+
+    Until then nobody else changes any of them: what a contract asks for is declared, and stays so.
+    """
     state, _ = ContractState.objects.get_or_create(pk=1)
     ContractState.objects.filter(pk=state.pk).update(version=F("version") + 1)
 
 
 def _problems(contract: SourceContract) -> list[FieldProblem]:
     problems = []
+    keys = (*KEYS, *tag_names.declared())
     if not contract.source or len(contract.source) > LONGEST or not contract.source.isprintable():
         message = f"A source is 1 to {LONGEST} printable characters."
         problems.append(FieldProblem("source", "invalid", message))
     if contract.mode not in ContractMode.values:
         problems.append(FieldProblem("mode", "not_a_choice", f"One of {', '.join(ContractMode.values)}."))
-    strange = [key for key in contract.required if key not in KEYS]
-    problems.extend(FieldProblem("required", "unknown", _unknown(key)) for key in strange)
+    strange = [key for key in contract.required if key not in keys]
+    problems.extend(FieldProblem("required", "unknown", _unknown(key, keys)) for key in strange)
     for name, chosen in (("allowed", contract.allowed), ("aliases", contract.aliases)):
         for key, values in chosen.items():
             texts = [*values, *values.values()] if isinstance(values, dict) else list(values)
-            if key not in KEYS:
-                problems.append(FieldProblem(name, "unknown", _unknown(key)))
+            if key not in keys:
+                problems.append(FieldProblem(name, "unknown", _unknown(key, keys)))
             elif not _are_names(texts):
                 problems.append(FieldProblem(name, "invalid", f"{key}: {_SAY}"))
     if not _are_names(contract.teams):
@@ -236,8 +258,10 @@ def _problems(contract: SourceContract) -> list[FieldProblem]:
 _SAY = f"At most {MOST_VALUES} values of 1 to {LONGEST} printable characters."
 
 
-def _unknown(key: str) -> str:
-    return f'"{key}" is none of {", ".join(KEYS)}.'
+def _unknown(key: str, keys: Sequence[str]) -> str:
+    if tag_names.key_of(key):
+        return f'"{key}" is of no tag that is declared as an allocation key.'
+    return f'"{key}" is none of {", ".join(keys)}.'
 
 
 def _are_names(texts: Sequence[str]) -> bool:

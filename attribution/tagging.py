@@ -15,7 +15,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from attribution import ownership
+from attribution import ownership, tag_names
 from attribution.models import Attribution, DimensionSet, TaggingRule, TaggingRuleVersion
 from attribution.tagging_sql import MATCHED, OWNING
 from finops.core.errors import FieldProblem, InvalidInput, NotFound
@@ -87,6 +87,11 @@ def saying_of(version: TaggingRuleVersion) -> Saying:
     return Saying(match=version.match, sets=sets, only_missing=version.only_missing)
 
 
+def fields_asked_about() -> tuple[str, ...]:
+    """Everything that rules may ask about: names that calls arrive with, and tags of allocation keys."""
+    return (*MATCHED, *tag_names.declared())
+
+
 def rules_on(day: date) -> list[Standing]:
     """All rules in the order in which they are asked on that day; retired ones last. Two queries."""
     standings = [_standing(rule, day) for rule in _rules()]
@@ -112,7 +117,7 @@ def splits_owners(period: Period) -> bool:
 
     True rather too often: a rule that ended before it, or was known to nobody, counts too.
     """
-    asked_about = [name for name in MATCHED if name not in OWNING]
+    asked_about = [name for name in (*MATCHED, *tag_names.ever_declared()) if name not in OWNING]
     versions = TaggingRuleVersion.objects.filter(is_active=True, match__has_any_keys=asked_about)
     return versions.exclude(valid_from__gte=period.end).exists()
 
@@ -151,13 +156,20 @@ class Trial:
 
 
 def try_out(said: Mapping[str, str], day: date) -> Trial:
-    """What becomes of a call with these dimensions. The very statement of the books says so, undone."""
-    if unknown := sorted(said.keys() - set(MATCHED)):
-        message = f"Calls arrive with {', '.join(MATCHED)}."
+    """What becomes of a call with these names and tags. The very statement of the books says so, undone."""
+    fields = fields_asked_about()
+    if unknown := sorted(said.keys() - set(fields)):
+        message = f"Rules may ask about {', '.join(fields)}."
         raise InvalidInput(message, [FieldProblem(name, "unknown", message) for name in unknown])
-    values = {**dict.fromkeys(MATCHED, ""), **said}
+    values = {**dict.fromkeys(fields, ""), **said}
+    tags = {tag_names.key_of(name): value for name, value in said.items() if name not in MATCHED and value}
     with transaction.atomic():
-        made = DimensionSet.objects.create(hash=uuid.uuid4(), first_seen_at=timezone.now(), **values)
+        made = DimensionSet.objects.create(
+            hash=uuid.uuid4(),
+            first_seen_at=timezone.now(),
+            tags=tags,
+            **{name: values[name] for name in MATCHED},
+        )
         ownership.attribute_new_sets([made.pk])
         spans = Attribution.objects.filter(dimension_set=made).exclude(valid_from__gt=day)
         row = spans.exclude(valid_to__lte=day).get()

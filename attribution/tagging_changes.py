@@ -12,12 +12,13 @@ from datetime import date, datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Max
 
 from attribution import ownership
 from attribution.models import Feature, TaggingRule, TaggingRuleVersion, Team, Tier
 from attribution.organisation import today
-from attribution.tagging import Match, Saying, Standing, rule_on, rules_on, saying_of
-from attribution.tagging_sql import MATCHED, SET, asked_about
+from attribution.tagging import Match, Saying, Standing, fields_asked_about, rule_on, rules_on, saying_of
+from attribution.tagging_sql import SET, asked_about
 from finops.accounts import audit
 from finops.core.errors import Conflict, FieldProblem, InvalidInput
 
@@ -205,10 +206,11 @@ def _match_problems(match: Match) -> list[FieldProblem]:
     if not match:
         return [FieldProblem("match", "required", 'Say which calls: {"source": ["*"]} is all of them.')]
     problems = []
+    fields = fields_asked_about()
     for name, values in match.items():
         where = f"match.{name}"
-        if name not in MATCHED:
-            problems.append(FieldProblem(where, "unknown", f"A rule may ask about {', '.join(MATCHED)}."))
+        if name not in fields:
+            problems.append(FieldProblem(where, "unknown", f"A rule may ask about {', '.join(fields)}."))
         elif not values or len(values) > MOST_VALUES:
             problems.append(FieldProblem(where, "invalid", f"Give 1 to {MOST_VALUES} values."))
         elif any(len(value) > LONGEST_VALUE or not value.isprintable() for value in values):
@@ -221,7 +223,9 @@ def _position(others: Sequence[Standing], place: int | None) -> int:
     """A number between those of the neighbours at that place; they need not move."""
     positions = [one.shown.position for one in others]
     if place is None or place > len(positions):
-        return (positions[-1] if positions else 0) + _APART
+        # Behind the rules of every day, not only of the one that ``others`` were asked for.
+        known = TaggingRuleVersion.objects.filter(known_to=None, is_active=True)
+        return (known.aggregate(last=Max("position"))["last"] or 0) + _APART
     before = positions[place - 2] if place > 1 else positions[0] - 2 * _APART
     between = (before + positions[place - 1]) // 2
     if place > 1 and between == before:

@@ -1,14 +1,16 @@
 """What the tagging rules make of dimension sets, as parts of the statement that attributes them.
 
-A set meets a rule when each field that the rule asks about has one of the values it allows. Of the
-rules that set the same thing on a day the first one counts: each rule's days are those of its version
-less the days of the rules before it.
+A set meets a rule when each field that the rule asks about has one of the values it allows; a field
+is one of ``MATCHED``, or ``tags.<key>`` of an allocation key. Of the rules that set the same thing on a
+day the first one counts: each rule's days are those of its version less the days of the rules before it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from attribution.tag_names import PREFIX, key_of
 
 # What rules may ask about: the dimensions a call arrives with, and the team its key was bound to.
 MATCHED = (
@@ -31,8 +33,8 @@ OWNING = ("team", "feature", "tier", "key_team")
 SET = ("team", "feature", "tier")
 
 _FIELDS = ", ".join(f"'{name}'" for name in MATCHED)
-# The column of ``wanted`` that the rules read.
-SAID = f"ARRAY[{', '.join(f'ds.{name}' for name in MATCHED)}] AS said"
+# The columns of ``wanted`` that the rules read.
+SAID = f"ARRAY[{', '.join(f'ds.{name}' for name in MATCHED)}] AS said, ds.tags"
 
 
 def asked_about(matches: Iterable[Mapping[str, Sequence[str]]]) -> tuple[str, dict[str, Any]]:
@@ -41,13 +43,17 @@ def asked_about(matches: Iterable[Mapping[str, Sequence[str]]]) -> tuple[str, di
     alternatives = []
     for number, match in enumerate(matches):
         conditions = []
-        for name in sorted(match.keys() & set(MATCHED)):
-            exact, stems = f"exact_{number}_{name}", f"stems_{number}_{name}"
+        for place, name in enumerate(sorted(match)):
+            column = f"ds.{name}"
+            if name not in MATCHED:
+                values[f"key_{number}_{place}"] = key_of(name)
+                column = f"coalesce(ds.tags ->> %(key_{number}_{place})s, '')"
+            exact, stems = f"exact_{number}_{place}", f"stems_{number}_{place}"
             values[exact] = [value for value in match[name] if not value.endswith("*")]
             values[stems] = [value[:-1] for value in match[name] if value.endswith("*")]
             conditions.append(
-                f"(ds.{name} = ANY(%({exact})s::text[]) OR ds.{name} <> '' AND EXISTS ("
-                f"SELECT FROM unnest(%({stems})s::text[]) stem WHERE starts_with(ds.{name}, stem)))"
+                f"({column} = ANY(%({exact})s::text[]) OR {column} <> '' AND EXISTS ("
+                f"SELECT FROM unnest(%({stems})s::text[]) stem WHERE starts_with({column}, stem)))"
             )
         alternatives.append(" AND ".join(conditions) or "true")
     return " OR ".join(f"({one})" for one in alternatives) or "false", values
@@ -65,8 +71,8 @@ def _days(field: str, otherwise: str) -> str:
 )"""
 
 
-# Needs ``wanted`` with id, said, tagged_team, feature and tier; the last part is ``ruling``: the days of
-# each set with the feature and tier it has on them, and the team where a rule says it.
+# Needs ``wanted`` with id, said, tags, tagged_team, feature and tier; the last part is ``ruling``: the days
+# of each set with the feature and tier it has on them, and the team where a rule says it.
 RULING = f"""
 rule AS MATERIALIZED (
     SELECT version.id AS version_id, version.rule_id, named.name, version.position, version.match,
@@ -85,20 +91,24 @@ rule AS MATERIALIZED (
     WHERE version.is_active
 ),
 allowed AS MATERIALIZED (
-    SELECT rule.version_id, array_position(ARRAY[{_FIELDS}], asked.field) AS place,
+    SELECT rule.version_id, asked.number, array_position(ARRAY[{_FIELDS}], asked.field) AS place,
+           substr(asked.field, {len(PREFIX) + 1}) AS key,
            (SELECT count(*) FROM jsonb_object_keys(rule.match)) AS asked_about,
            right(value, 1) = '*' AS is_prefix,
            CASE WHEN right(value, 1) = '*' THEN left(value, -1) ELSE value END AS stem
-    FROM rule, jsonb_each(rule.match) asked(field, choices), jsonb_array_elements_text(asked.choices) value
+    FROM rule, jsonb_each(rule.match) WITH ORDINALITY asked(field, choices, number),
+         jsonb_array_elements_text(asked.choices) value
 ),
 met AS (
     SELECT wanted.id, allowed.version_id
-    FROM wanted JOIN allowed ON CASE
-        WHEN is_prefix THEN wanted.said[place] <> '' AND starts_with(wanted.said[place], stem)
-        ELSE wanted.said[place] = stem
-    END
+    FROM wanted CROSS JOIN allowed
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN place IS NULL THEN coalesce(wanted.tags ->> key, '') ELSE wanted.said[place] END
+    ) told(value)
+    WHERE CASE WHEN is_prefix THEN told.value <> '' AND starts_with(told.value, stem)
+               ELSE told.value = stem END
     GROUP BY wanted.id, allowed.version_id, allowed.asked_about
-    HAVING count(DISTINCT place) = asked_about
+    HAVING count(DISTINCT number) = asked_about
 ),
 hit AS (
     SELECT met.id, given.field, given.value, rule.name, rule.span,

@@ -6,7 +6,6 @@ that no call uses in the end does no harm.
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,7 +14,6 @@ from typing import cast
 
 import msgspec
 import numpy as np
-from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 from xxhash import xxh3_128_hexdigest
@@ -23,94 +21,87 @@ from xxhash import xxh3_128_hexdigest
 from attribution import contracts
 from attribution.ingest.identity import said
 from attribution.ingest.post import NAMES, KnownSet, Names, Post
-from attribution.models import DimensionSet
+from attribution.ingest.value_caps import OTHER, Examples, ValueBook, count_overflow, note_overflow
 from attribution.ownership import attribute_new_sets
 from attribution.registry import register_names
+from attribution.tag_names import name_of
 
 Row = tuple[str, ...]  # in the order of _COLUMNS
 
-# The value that stands for all that a source sent beyond the cap. No event can say it: it is no slug.
-OTHER = "(other)"
-_COLUMNS = ("source", "api_key", "key_team", *NAMES[1:])
+_COLUMNS = ("source", "api_key", "key_team", *NAMES[1:], "tags")
+_NO_TAGS = "{}"
 _MOST_REMEMBERED = 100_000
-_MOST_EXAMPLES = 10
-_VALUES_SECONDS = 60.0
+_encode_tags = msgspec.json.Encoder(order="deterministic").encode
 
 
 @dataclass(slots=True)
 class DimensionBook:
     """The dimension sets that this process has met."""
 
-    # By key's name and team, so that one look-up with an event's names suffices.
-    _known: dict[tuple[str, str], dict[Names, KnownSet]] = field(default_factory=dict)
-    # Values by (source, dimension), read when a source brings something new. Other processes add too:
-    # between two readings the cap may be passed by what they added.
-    _values: dict[tuple[str, str], set[str]] = field(default_factory=dict)
-    _values_read_at: float = 0.0
+    # By key's name and team and the allocation keys, so that one look-up with an event's names suffices.
+    _known: dict[tuple[str, str, tuple[str, ...]], dict[Names, KnownSet]] = field(default_factory=dict)
+    _values: ValueBook = field(default_factory=ValueBook)
     # Sets that stand for capped values, and for which (source, dimensions).
     _capped: dict[int, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
 
-    def known(self, api_key: str, key_team: str) -> dict[Names, KnownSet]:
-        """The sets met under this key, by names as events spell them."""
-        return self._known.setdefault((api_key, key_team), {})
+    def known(self, api_key: str, key_team: str, keys: tuple[str, ...] = ()) -> dict[Names, KnownSet]:
+        """The sets met under this key, by names as events spell them, with the tags of allocation keys."""
+        return self._known.setdefault((api_key, key_team, keys), {})
 
     def forget_names(self) -> None:
-        """What names stand for is to be looked up again."""
+        """What names stand for, and how many values are kept, is to be looked up again."""
         self._known.clear()
+        self._values.forget()
 
     def resolve(self, post: Post) -> list[KnownSet]:
         """The dimension set of each event, and what its names say; new sets are made and attributed."""
         found = post.known_sets
         if None in found:
-            known = self.known(post.api_key, post.key_team)
+            known = self.known(post.api_key, post.key_team, post.keys)
             if len(known) > _MOST_REMEMBERED:
                 known.clear()
             if unknown := set(post.names) - known.keys():
-                self._learn(unknown, known, post.api_key, post.key_team)
+                self._learn(unknown, known, post)
             found = [known[names] for names in post.names]
         sets = cast("list[KnownSet]", found)
         if self._capped:
             self._count_capped([number for number, _ in sets])
         return sets
 
-    def _learn(
-        self, unknown: Iterable[Names], known: dict[Names, KnownSet], api_key: str, key_team: str
-    ) -> None:
-        if time.monotonic() - self._values_read_at > _VALUES_SECONDS:
-            self._values.clear()
-            self._values_read_at = time.monotonic()
+    def _learn(self, unknown: Iterable[Names], known: dict[Names, KnownSet], post: Post) -> None:
         rows: dict[Names, Row] = {}
-        examples: dict[tuple[str, str], list[str]] = {}
-        for names in sorted(unknown, key=lambda names: [name or "" for name in names]):
-            source, *rest = self._cap(contracts.book.kept(names), examples)
-            rows[names] = (source, api_key, key_team, *rest)
-        ids = _made(set(rows.values()))
+        capped: dict[Row, tuple[str, ...]] = {}
+        examples: Examples = {}
+        dimensions = (*NAMES, *map(name_of, post.keys))
+        try:
+            with transaction.atomic():
+                self._values.begin()
+                for names in sorted(unknown, key=lambda names: [name or "" for name in names]):
+                    kept = self._cap(contracts.book.kept(names, post.keys), dimensions, examples)
+                    row = rows[names] = _row(kept, post)
+                    if OTHER in kept:
+                        capped[row] = tuple(
+                            name for name, value in zip(dimensions, kept, strict=True) if value == OTHER
+                        )
+                ids = _made(set(rows.values()))
+        except BaseException:
+            self._values.forget()
+            raise
         for names, row in rows.items():
-            known[names] = ids[row], said(names)
-            if OTHER in row:
-                dimensions = tuple(name for name, value in zip(_COLUMNS, row, strict=True) if value == OTHER)
-                self._capped[ids[row]] = (row[0], dimensions)
-        _note_overflow(examples)
+            # The tags themselves are told apart with the rest of what an event says.
+            known[names] = ids[row], said(names[: len(NAMES)])
+        self._capped.update({ids[row]: (row[0], which) for row, which in capped.items()})
+        note_overflow(examples)
 
-    def _cap(self, names: list[str], examples: dict[tuple[str, str], list[str]]) -> list[str]:
+    def _cap(self, names: list[str], dimensions: Sequence[str], examples: Examples) -> list[str]:
         """The same names, with ``OTHER`` for a value beyond the cap of its source and dimension."""
         source = names[0]
-        for place, dimension in enumerate(NAMES):
-            owner = "" if dimension == "source" else source
-            if names[place] and not self._admit(owner, dimension, names[place]):
-                examples.setdefault((source, dimension), []).append(names[place])
+        for place, dimension in enumerate(dimensions):
+            value, owner = names[place], "" if dimension == "source" else source
+            if value and value != OTHER and not self._values.admit(owner, dimension, value):
+                examples.setdefault((source, dimension), []).append(value)
                 names[place] = OTHER
         return names
-
-    def _admit(self, source: str, dimension: str, value: str) -> bool:
-        values = self._values.get((source, dimension))
-        if values is None:
-            values = self._values[source, dimension] = _stored_values(source, dimension)
-        if value not in values:
-            if len(values) >= settings.DIMENSION_VALUE_CAP:
-                return False
-            values.add(value)
-        return True
 
     def _count_capped(self, ids: list[int]) -> None:
         calls: Counter[tuple[str, str]] = Counter()
@@ -118,7 +109,7 @@ class DimensionBook:
             source, dimensions = self._capped.get(number, ("", ()))
             for dimension in dimensions:
                 calls[source, dimension] += count
-        _count_overflow(calls)
+        count_overflow(calls)
 
 
 @dataclass(slots=True)
@@ -152,17 +143,27 @@ class CustomerBook:
         self._known.update(found)
 
 
+def _row(names: Sequence[str], post: Post) -> Row:
+    """What is stored of these names: those of NAMES, and what is said of the tags of allocation keys."""
+    source, *rest = names[: len(NAMES)]
+    tags = {key: value for key, value in zip(post.keys, names[len(NAMES) :], strict=True) if value}
+    return (source, post.api_key, post.key_team, *rest, _encode_tags(tags).decode() if tags else _NO_TAGS)
+
+
 def _made(rows: Iterable[Row]) -> dict[Row, int]:
-    """The id of each row; those that did not exist are inserted, registered and attributed."""
+    """The id of each row; those that did not exist are inserted, registered and attributed.
+
+    Runs inside the caller's transaction, which should end soon.
+    """
     hashes = {row: _hash(row) for row in rows}
     now = timezone.now()
     columns = list(zip(*hashes, strict=True))
-    with transaction.atomic(), connection.cursor() as cursor:
-        register_names(
-            features=set(columns[_COLUMNS.index("feature")]) - {OTHER},
-            tiers=set(columns[_COLUMNS.index("tier")]) - {OTHER},
-            at=now,
-        )
+    register_names(
+        features=set(columns[_COLUMNS.index("feature")]) - {OTHER},
+        tiers=set(columns[_COLUMNS.index("tier")]) - {OTHER},
+        at=now,
+    )
+    with connection.cursor() as cursor:
         cursor.execute(_INSERT, [now, list(hashes.values()), *map(list, columns)])
         attribute_new_sets([number for (number,) in cursor.fetchall()])
         cursor.execute("SELECT hash, id FROM dimension_set WHERE hash = ANY(%s)", [list(hashes.values())])
@@ -172,47 +173,15 @@ def _made(rows: Iterable[Row]) -> dict[Row, int]:
 
 # Ordered, so that two writers with the same new sets cannot wait for each other.
 _INSERT = f"""
-    INSERT INTO dimension_set (hash, {", ".join(_COLUMNS)}, tags, first_seen_at)
-    SELECT *, '{{}}', %s FROM unnest(%s::uuid[]{", %s::text[]" * len(_COLUMNS)})
+    INSERT INTO dimension_set (hash, {", ".join(_COLUMNS)}, first_seen_at)
+    SELECT hash, {", ".join(_COLUMNS[:-1])}, tags::jsonb, %s
+    FROM unnest(%s::uuid[]{", %s::text[]" * len(_COLUMNS)})
     AS new (hash, {", ".join(_COLUMNS)}) ORDER BY hash
     ON CONFLICT (hash) DO NOTHING RETURNING id
 """
 
 
 def _hash(row: Row) -> uuid.UUID:
-    return uuid.UUID(xxh3_128_hexdigest(msgspec.msgpack.encode(row)))
-
-
-def _stored_values(source: str, dimension: str) -> set[str]:
-    sets = DimensionSet.objects.filter(source=source) if dimension != "source" else DimensionSet.objects.all()
-    return set(sets.exclude(**{dimension: OTHER}).values_list(dimension, flat=True).distinct())
-
-
-def _note_overflow(examples: dict[tuple[str, str], list[str]]) -> None:
-    """Show a person which values did not fit."""
-    with connection.cursor() as cursor:
-        for (source, dimension), values in sorted(examples.items()):
-            cursor.execute(
-                "INSERT INTO dimension_overflow AS kept"
-                " (source, dimension, first_seen_at, last_seen_at, calls, examples)"
-                " VALUES (%(source)s, %(dimension)s, now(), now(), 0, %(values)s)"
-                " ON CONFLICT (source, dimension) DO UPDATE SET last_seen_at = now(), examples ="
-                " CASE WHEN cardinality(kept.examples) < %(most)s"
-                " THEN (kept.examples || excluded.examples)[1:%(most)s] ELSE kept.examples END",
-                {
-                    "source": source,
-                    "dimension": dimension,
-                    "values": values[:_MOST_EXAMPLES],
-                    "most": _MOST_EXAMPLES,
-                },
-            )
-
-
-def _count_overflow(calls: Counter[tuple[str, str]]) -> None:
-    with connection.cursor() as cursor:
-        for (source, dimension), count in sorted(calls.items()):
-            cursor.execute(
-                "UPDATE dimension_overflow SET calls = calls + %s, last_seen_at = now()"
-                " WHERE source = %s AND dimension = %s",
-                [count, source, dimension],
-            )
+    """A set without tags has the hash that it would have if there were none."""
+    said_by = row[:-1] if row[-1] == _NO_TAGS else row
+    return uuid.UUID(xxh3_128_hexdigest(msgspec.msgpack.encode(said_by)))

@@ -64,12 +64,17 @@ def take_in(arrivals: Arrivals, sender: Sender) -> Outcome:
     return groups.write_one(admit(arrivals, sender).identify())
 
 
+def read_changes() -> None:
+    """Let contracts and allocation keys that were changed elsewhere hold in this process."""
+    if contracts.book.is_changed():
+        writer.dimensions.forget_names()
+
+
 def admit(arrivals: Arrivals, sender: Sender) -> Post:
     """Leave only what is sound, noting of everything else why not. Writes down what is refused only."""
     for event in arrivals.events:
         event.source = event.source or sender.source
-    if contracts.book.is_changed():
-        writer.dimensions.forget_names()
+    read_changes()
     if sender.is_bound or not all(map(is_settled, arrivals.events)):
         problems = [sender.refuses(event) or settle_usage(event) for event in arrivals.events]
         if any(problems):
@@ -88,7 +93,7 @@ def admit(arrivals: Arrivals, sender: Sender) -> Post:
 def _held_to_contracts(post: Post, problems: list[FieldProblem | None]) -> list[FieldProblem | None]:
     """What a source's contract refuses as well. Names that were booked before need no second look."""
     return [
-        problem or (None if known else contracts.book.broken(names))
+        problem or (None if known else contracts.book.broken(names, post.keys))
         for problem, known, names in zip(problems, post.known_sets, post.names, strict=True)
     ]
 

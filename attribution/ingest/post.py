@@ -28,7 +28,8 @@ NAMES = (
     "operation",
 )
 FACTS = ("provider", "model", "host", "region", "service_tier", "processing", "speed", "response_cache")
-Names = tuple[str | None, ...]  # in the order of NAMES, as an event spells them
+# In the order of NAMES, then the tags of the allocation keys; as an event spells them.
+Names = tuple[str | None, ...]
 RawFacts = tuple[str | None, ...]  # in the order of FACTS
 Facts = tuple[object, ...]  # as the price book reads them
 
@@ -39,10 +40,14 @@ KnownFacts = tuple[Facts, int]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Combinations that sound events had before, as they spell them."""
+    """Combinations that sound events had before, as they spell them.
+
+    ``keys`` are the allocation keys whose tags belong to the names.
+    """
 
     sets: Mapping[Names, KnownSet] = field(default_factory=dict)
     facts: Mapping[RawFacts, KnownFacts] = field(default_factory=dict)
+    keys: tuple[str, ...] = ()
 
 
 NOTHING_KNOWN = Known()
@@ -60,6 +65,7 @@ class Post:
     arrivals: Arrivals
     time_us: np.ndarray
     tokens: np.ndarray
+    keys: tuple[str, ...]  # whose tags stand behind the other names
     names: list[Names]
     facts: list[RawFacts]
     known_sets: list[KnownSet | None]
@@ -74,12 +80,15 @@ class Post:
         """What the events of a request say, sound or not."""
         events = arrivals.events
         names, facts = list(map(names_of, events)), list(map(facts_of, events))
+        if known.keys:
+            names = _with_tags(names, events, known.keys)
         return cls(
             api_key,
             key_team,
             arrivals,
             time_us=microseconds_of(events),
             tokens=token_columns(events),
+            keys=known.keys,
             names=names,
             facts=facts,
             known_sets=list(map(known.sets.get, names)),
@@ -103,3 +112,11 @@ class Post:
         """Ready to be written, any number of times."""
         self.identity = identities(self.events)
         return self
+
+
+def _with_tags(names: list[Names], events: list[Event], keys: tuple[str, ...]) -> list[Names]:
+    nothing = (None,) * len(keys)
+    return [
+        (*told, *map(event.tags.get, keys)) if event.tags else told + nothing
+        for told, event in zip(names, events, strict=True)
+    ]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from attribution.ingest import groups, writer
-from attribution.ingest.intake import Sender, admit
+from attribution.ingest.intake import Sender, admit, read_changes
 from attribution.ingest.native import Arrivals
 from attribution.ingest.outcome import Outcome
 from attribution.ingest.post import Post
@@ -41,6 +41,7 @@ def take_in_or_spool(arrivals: Arrivals, sender: Sender) -> Outcome:
 
 def replay(records: Sequence[Record]) -> None:
     """Book them. The rules have judged them when they were acknowledged, and do not again."""
+    read_changes()
     writer.write([_post(record) for record in records])
 
 

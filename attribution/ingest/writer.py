@@ -74,7 +74,8 @@ class _Batch:
 
 def known(api_key: str, key_team: str) -> Known:
     """Names and price facts that sound events had before, under this key."""
-    return Known(dimensions.known(api_key, key_team), _facts)
+    keys = tuple(contracts.book.allocated)
+    return Known(dimensions.known(api_key, key_team, keys), _facts, keys)
 
 
 def forget() -> None:
