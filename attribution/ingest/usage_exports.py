@@ -29,6 +29,7 @@ OPERATION = "usage_report"
 SECONDS = "report.seconds"  # the tag that says how long the bucket is; its middle is the event's time
 # Each bucket ends within a day of its start: the middle is in the same day for nearly every time zone.
 _DAY = timedelta(days=1)
+_NO_REGION = (None, "global", "not_available")  # the last: of models that can be asked for none
 _NO_CONTEXT = 1  # of any size, within the first band of prices
 _CONTEXTS = {"0-200k": 200_000, "<=200k": 200_000, "200k-1M": 1_000_000, ">200k": 1_000_000}
 _OPENAI_KEYS = ("project_id", "user_id", "api_key_id", "model", "batch", "service_tier", "api_source")
@@ -186,7 +187,7 @@ def _anthropic(row: Row) -> Iterator[Record]:
             "occurred_at": bucket.middle.isoformat(),
             "service_tier": _text(row, "service_tier"),
             "speed": _text(row, "speed"),
-            "region": None if geo == "global" else geo,
+            "region": None if geo in _NO_REGION else geo,
             "context_tokens": _CONTEXTS.get(context, _NO_CONTEXT),
         },
         {

@@ -16,6 +16,7 @@ from finops.core.money import EXACT
 
 Row = Mapping[str, Any]  # Any: JSON
 _ANTHROPIC_VERSION = "2023-06-01"
+_TELLS_SPEED = "fast-mode-2026-02-01"  # without it grouping by speed is refused
 _DAILY_BUCKETS = "31"  # the most of one request for usage, and for Anthropic's costs
 _DAILY_COSTS = "180"  # for OpenAI's
 _CENTS = Decimal("0.01")
@@ -113,14 +114,25 @@ def _openai() -> Provider:
 
 
 def _anthropic() -> Provider:
-    # Not by speed: that needs a beta header, and rows would be refused without it.
-    grouped = ("api_key_id", "workspace_id", "model", "service_tier", "context_window", "inference_geo")
+    grouped = (
+        "api_key_id",
+        "workspace_id",
+        "model",
+        "service_tier",
+        "context_window",
+        "inference_geo",
+        "speed",
+    )
     return Provider(
         name="anthropic",
         title="Anthropic",
         key=settings.ANTHROPIC_ADMIN_KEY,
         base_url=settings.ANTHROPIC_API_BASE_URL,
-        headers={"x-api-key": settings.ANTHROPIC_ADMIN_KEY, "anthropic-version": _ANTHROPIC_VERSION},
+        headers={
+            "x-api-key": settings.ANTHROPIC_ADMIN_KEY,
+            "anthropic-version": _ANTHROPIC_VERSION,
+            "anthropic-beta": _TELLS_SPEED,
+        },
         most_days_back=30,
         reports=(
             Report("messages", "/organizations/usage_report/messages", grouped),

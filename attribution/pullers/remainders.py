@@ -1,7 +1,7 @@
 """What a provider reports of a day less what clients told of it: the calls that nobody told us of.
 
-Reported rows and calls are compared by model, tier and processing. A remainder is only ever given where it
-is certain; where it is not, the day has a reason instead, and nothing of it is booked.
+Reported rows and calls are compared by model, tier, processing and speed. A remainder is only ever given
+where it is certain; where it is not, the day has a reason instead, and nothing of it is booked.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from attribution.models.provider_reports import ProviderMapping, ProviderUsage
 from attribution.pullers.mappings import rows_of
 from attribution.pullers.providers import midnight, provider_of
 from finops.core.meters import USAGE_FIELDS, Meter, excess, split
-from pricing.facts import Facts, normalise
+from pricing.facts import STANDARD, Facts, normalise
 
 # A report's model carries the day of its version where a client may not, or says that it wants the latest.
 _VERSION = re.compile(r"-(?:\d{4}-\d\d-\d\d|\d{8}|latest)$")
@@ -38,15 +38,18 @@ class Served:
     model: str  # without its version
     service_tier: str
     processing: str
+    speed: str = STANDARD
 
     @classmethod
     def of(cls, facts: Facts) -> Served:
         """The facts of a price, in the words of the price book."""
         normal = normalise(facts)
-        return cls(_VERSION.sub("", normal.model), normal.service_tier, normal.processing)
+        model = _VERSION.sub("", normal.model)
+        return cls(model, normal.service_tier, normal.processing, normal.speed)
 
     def __str__(self) -> str:
-        return " ".join(part for part in (self.model, self.service_tier, self.processing) if part)
+        speed = self.speed if self.speed != STANDARD else ""
+        return " ".join(part for part in (self.model, self.service_tier, self.processing, speed) if part)
 
 
 @dataclass(slots=True)
@@ -140,6 +143,7 @@ def _served(row: ProviderUsage) -> Served:
             said["model"],
             service_tier=said.get("service_tier") or "",
             processing=said.get("processing") or "",
+            speed=said.get("speed") or "",
         )
     )
 
@@ -171,8 +175,8 @@ def _told(mapping: ProviderMapping, day: date) -> dict[Served, Counter[str]]:
     }
     with connection.cursor() as cursor:
         cursor.execute(_TOLD, asked)
-        for model, tier, processing, *counts in cursor.fetchall():
-            facts = Facts(mapping.provider, model, service_tier=tier, processing=processing)
+        for model, tier, processing, speed, *counts in cursor.fetchall():
+            facts = Facts(mapping.provider, model, service_tier=tier, processing=processing, speed=speed)
             told[Served.of(facts)].update(dict(zip(_COUNTS, map(ceil, counts), strict=True)))
     return {served: counts for served, counts in told.items() if any(counts.values())}
 
@@ -220,28 +224,28 @@ _SERVED = """
 # The counts under their wire names, in the order of _COUNTS: totals contain their parts.
 _TOLD = f"""
 WITH tokens AS (
-    SELECT model, service_tier, processing, sum(input) AS input, sum(cache_read) AS cache_read,
+    SELECT model, service_tier, processing, speed, sum(input) AS input, sum(cache_read) AS cache_read,
            sum(cache_write) AS cache_write, sum(cache_write_1h) AS cache_write_1h,
            sum(output + reasoning) AS output
     FROM usage_hour used {_SERVED}
-    GROUP BY model, service_tier, processing
+    GROUP BY model, service_tier, processing, speed
 ),
 units AS (
-    SELECT model, service_tier, processing,
+    SELECT model, service_tier, processing, speed,
            {_units(*_PART_OF_INPUT)} AS input, {_units(Meter.AUDIO_CACHED, Meter.IMAGE_CACHED)} AS cached,
            {_units(Meter.AUDIO_OUTPUT, Meter.IMAGE_OUTPUT)} AS output,
            {", ".join(f"{_units(*meters)} AS {name}" for name, meters in _UNITS.items())},
            coalesce(sum(used.quantity) FILTER (WHERE named.name = %(searches)s), 0) AS searches
     FROM unit_hour used
     LEFT JOIN unit_meter named ON named.id = used.meter_id {_SERVED}
-    GROUP BY model, service_tier, processing
+    GROUP BY model, service_tier, processing, speed
 )
-SELECT model, service_tier, processing,
+SELECT model, service_tier, processing, speed,
        tokens.input + cache_read + cache_write + cache_write_1h + coalesce(units.input, 0),
        cache_read + coalesce(units.cached, 0), cache_write + cache_write_1h, cache_write_1h,
        tokens.output + coalesce(units.output, 0),
        {", ".join(f"coalesce(units.{name}, 0)" for name in _UNITS)}, coalesce(units.searches, 0)
-FROM tokens LEFT JOIN units USING (model, service_tier, processing)
+FROM tokens LEFT JOIN units USING (model, service_tier, processing, speed)
 """
 # Sums of a report that came another way. Where its single rows are dropped, whose they were is not known.
 _IMPORTED = """

@@ -304,6 +304,27 @@ def test_anthropic_with_searches_and_caches(anthropic: Provider, first: date, te
     ) == [(1_000, 10_000, 200, 300, 2_000, Decimal(3))]
 
 
+def test_fast_calls_are_booked_as_fast_and_taken_off_fast_ones_only(
+    anthropic: Provider, upstream: Upstream, first: date, tell: Tell
+) -> None:
+    told = upstream.rows("/organizations/usage_report/messages")
+    told[0]["speed"] = "standard"
+    told.append({**told[0], "speed": "fast", "inference_geo": "not_available"})
+    mapped(first, provider="anthropic", name="care", api_keys=["apikey_01support"])
+    tell(provider="anthropic", model="claude-sonnet-4-5", speed="fast", usage={"output_tokens": 100})
+
+    pull(anthropic, first, first + timedelta(days=1))
+
+    assert rows(
+        "SELECT s.speed, s.region, c.output FROM call_event c JOIN price_slot s ON s.id = c.slot_id"
+        " JOIN dimension_set d ON d.id = c.dimension_set_id"
+        " WHERE d.source = 'anthropic-usage-api' ORDER BY 1"
+    ) == [("fast", "", 2_000), ("standard", "", 2_100)]
+    headers = upstream.asked[0][2]
+    assert "speed" in upstream.asked[0][1]["group_by[]"]
+    assert headers["anthropic-beta"] == "fast-mode-2026-02-01"
+
+
 def test_audio_and_images_are_taken_off_too(
     openai: Provider, upstream: Upstream, first: date, tell: Tell
 ) -> None:
