@@ -196,7 +196,9 @@ def _event(payload: Payload, attempt: int) -> dict[str, Any]:
     )
     from_cache = payload.cache_hit is True or str(payload.cache_hit).lower() == "true"
     operation = names.operation(payload.call_type or "")
-    counts = _usage(payload, usage)
+    # What was made before was paid for then.
+    is_paid = operation == names.RETRIEVED
+    counts: dict[str, Any] = {"input_tokens": 0} if is_paid else _usage(payload, usage)
     if operation in names.CHARGED and not (has_failed or from_cache or any(counts.values())):
         counts["units"] = {UNTOLD: Decimal(1)}
     event: dict[str, Any] = {

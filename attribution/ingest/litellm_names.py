@@ -36,6 +36,7 @@ _PROVIDERS = {
 }
 # Of these the path after the provider says how they are called, not which model it is.
 _WAYS = frozenset({"converse", "invoke", "responses", "chat"})
+RETRIEVED = "retrieve"
 _OPERATIONS = {
     "completion": "chat",
     "responses": "chat",
@@ -49,9 +50,14 @@ _OPERATIONS = {
     "speech": "speech",
     "rerank": "rerank",
     "moderation": "moderation",
+    # An answer of before that is looked up again, with the usage that it had.
+    "get_responses": RETRIEVED,
+    "list_input_items": RETRIEVED,
+    "delete_responses": RETRIEVED,
+    "cancel_responses": RETRIEVED,
 }
 # What a provider charges for: such a call that succeeded has used something, whether or not it is told.
-CHARGED = frozenset(_OPERATIONS.values()) - {"moderation"}
+CHARGED = frozenset(_OPERATIONS.values()) - {"moderation", RETRIEVED}
 _SLUGS = frozenset(OURS[:9])
 _HEADER = "x-finops-"
 _NO_SLUG = re.compile(r"[^\w.:/@+#-]+")
