@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from itertools import chain
 from operator import attrgetter
+from typing import Any
 
 import numpy as np
 
@@ -40,8 +42,10 @@ def settle_usage(event: Event) -> FieldProblem | None:
         try:
             read = read_usage(event.api_flavor, event.raw_usage, model=event.model)
         except InvalidInput as error:
-            return error.problems[0]
+            return _of_raw_usage(error.problems[0])
         counts = {name: getattr(read.usage, name) for name in USAGE_FIELDS}
+        if not any(counts.values()) and not read.units and not _tells_zeros(event):
+            return FieldProblem("raw_usage", "empty", f"Nothing in it is a count of {event.api_flavor}.")
         event.usage = Usage(**counts, units=read.units or None)
         # What the provider says it served wins over what the client asked for.
         event.service_tier = read.service_tier or event.service_tier
@@ -53,6 +57,36 @@ def settle_usage(event: Event) -> FieldProblem | None:
         event.usage.input_tokens = max(event.usage.input_tokens, 0) + cached
     event.usage_semantics = "inclusive"
     return None
+
+
+def _of_raw_usage(problem: FieldProblem) -> FieldProblem:
+    """At the field that the client sent: what is read from it has names of ours."""
+    if problem.field.startswith(("raw_usage", "api_flavor")):
+        return problem
+    return FieldProblem("raw_usage", problem.code, problem.message)
+
+
+def _tells_zeros(event: Event) -> bool:
+    """Whether a usage object that came to nothing says so itself: it counts, and counts nothing.
+
+    One without any count is no answer's of a call that succeeded, and one with others is of another API.
+    """
+    raw = event.raw_usage or {}
+    inner = (raw.get(name) for name in ("usage", "usageMetadata", "usage_metadata"))
+    numbers = list(_numbers(next((one for one in inner if isinstance(one, Mapping)), raw)))
+    return event.status != "success" or (bool(numbers) and not any(numbers))
+
+
+def _numbers(whole: Any) -> Iterator[Any]:  # Any: JSON, of any depth
+    values = [whole]
+    while values:
+        value = values.pop()
+        if isinstance(value, Mapping):
+            values += value.values()
+        elif isinstance(value, list):
+            values += value
+        elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+            yield value
 
 
 def token_columns(events: Sequence[Event]) -> np.ndarray:
