@@ -70,9 +70,15 @@ def import_file(
         report_periods.claim(post)
         post.identify()
         (outcome,) = writer.write([post])
+        before = summary.records
         summary.add(outcome)
         quarantine.keep_invalid(
-            (sender.source, rejection.event_id or "", rejection.problem, rejection.said)
+            (
+                sender.source,
+                rejection.event_id or ("" if rejection.said else _name(file, before + rejection.index + 1)),
+                rejection.problem,
+                rejection.said,
+            )
             for rejection in arrivals.rejected
         )
         told(summary, outcome)
@@ -92,10 +98,15 @@ def events_of(file: SourceFile, layout: Layout, form: Format = NATIVE) -> Iterat
         if isinstance(record, dict):
             event = layout.event(record)
             if event.get("event_id") in (None, ""):
-                event["event_id"] = f"{file.fingerprint[:16]}-{number}"
+                event["event_id"] = _name(file, number)
             yield event
         else:
             yield record
+
+
+def _name(file: SourceFile, number: int) -> str:
+    """What tells a record that says no id from every other: its file's content, and its number in it."""
+    return f"{file.fingerprint[:16]}-{number}"
 
 
 def _chunks(records: Iterable[Any], size: int) -> Iterator[list[Any]]:  # Any: records
