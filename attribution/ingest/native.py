@@ -8,6 +8,7 @@ costs the others.
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -77,6 +78,7 @@ def parse(body: bytes, content_type: str) -> Arrivals:
     ``MOST_EVENTS``, UnsupportedMedia for a content type that is not understood.
     """
     media = content_type.partition(";")[0].strip().lower()
+    body = body.removeprefix(BOM_UTF8)
     if media in _LINES:
         arrivals = _typed(_decode_lines, body) or _one_by_one(_lines(body))
     elif media == _CLOUD_EVENTS:
