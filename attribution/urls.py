@@ -11,6 +11,7 @@ from attribution.views import (
     imports,
     ownership,
     ownership_edit,
+    provider_keys,
     quarantine,
     showback,
     span_attributes,
@@ -55,6 +56,7 @@ urlpatterns = [
     path("imports/<int:number>/", imports.import_entry, name="import"),
     path("imports/<int:number>/refused.csv", imports.refused_csv, name="import-refused"),
     path("span-attributes/", span_attributes.span_attributes, name="span-attributes"),
+    path("provider-keys/", provider_keys.provider_keys, name="provider-keys"),
     path("unattributed/", unattributed.unattributed, name="unattributed"),
     path("costs/export.<str:wanted>", explorer.explorer_export, name="explorer-export"),
 ]

@@ -15,6 +15,7 @@ from attribution.api.litellm import litellm_log
 from attribution.api.organisation import KINDS, views_of
 from attribution.api.outcomes import Outcomes
 from attribution.api.outcomes_revenue import Revenues
+from attribution.api.provider_keys import ProviderKeys, ProviderKeysOne
 from attribution.api.quarantine import Dismiss, DismissAll, QuarantineList, Replay, ReplayAll
 from attribution.api.tagging import (
     TaggingRuleOne,
@@ -52,6 +53,8 @@ urlpatterns: list[URLPattern] = [
     path("tagging_rules/<int:number>/retire", TaggingRuleRetire.as_view(), name="tagging-rule-retire"),
     path("source_contracts", SourceContracts.as_view(), name="source-contracts"),
     path("source_contracts/<path:source>", SourceContractOne.as_view(), name="source-contract"),
+    path("provider_keys", ProviderKeys.as_view(), name="provider-keys"),
+    path("provider_keys/<str:provider>/<path:name>", ProviderKeysOne.as_view(), name="provider-keys-one"),
     path("ingest/litellm", litellm_log, name="ingest-litellm"),
     path("ingest/health", IngestHealthView.as_view(), name="ingest-health"),
     *_organisation(),

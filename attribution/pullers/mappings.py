@@ -8,13 +8,15 @@ from datetime import date
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Count, Q, QuerySet
 
-from attribution.models.provider_reports import ProviderMapping, ProviderUsage
+from attribution.models.provider_reports import DayState, ProviderMapping, ProviderUsage
 from attribution.pullers.providers import PROVIDERS, provider_of
 from finops.accounts import audit
 from finops.core.errors import InvalidInput, NotFound
 
 NAMES = ("team", "feature", "tier", "environment")
+LONGEST = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,13 +35,17 @@ class Mapped:
 def put(mapped: Mapped, *, actor: str) -> ProviderMapping:
     """Make a mapping, or change it for days that are not booked yet.
 
-    Raises InvalidInput for a provider or name that there is not, for a mapping of nothing, and for a key,
-    project or source that belongs to another mapping: its calls would be taken off twice.
+    Raises InvalidInput for a provider or name that there is not, for texts that are no ids, for a mapping of
+    nothing, and for a key, project or source that belongs to another mapping: its calls would be taken off
+    twice.
     """
     if mapped.provider not in PROVIDERS:
         raise InvalidInput.field("provider", "not_a_choice", f"One of {', '.join(PROVIDERS)}.")
     if not mapped.api_keys and not mapped.projects:
         raise InvalidInput.field("api_keys", "required", "Name a key or a project.")
+    for kind in ("api_keys", "projects", "sources"):
+        _refuse_strange(kind, getattr(mapped, kind))
+    _refuse_strange("name", [mapped.name])
     if unknown := sorted(set(mapped.names) - set(NAMES)):
         raise InvalidInput.field(unknown[0], "unknown", f"One of {', '.join(NAMES)}.")
     if provider_of(mapped.provider).source in mapped.sources:
@@ -67,6 +73,14 @@ def put(mapped: Mapped, *, actor: str) -> ProviderMapping:
     return row
 
 
+def active() -> QuerySet[ProviderMapping]:
+    """The mappings, with how many of their days are ``booked`` and ``held``. One query."""
+    return ProviderMapping.objects.filter(is_active=True).annotate(
+        booked=Count("days", filter=Q(days__state=DayState.BOOKED)),
+        held=Count("days", filter=Q(days__state=DayState.HELD)),
+    )
+
+
 def drop(provider: str, name: str, *, actor: str) -> None:
     """Book nothing more for it. What is booked stays. Raises NotFound."""
     with transaction.atomic():
@@ -88,6 +102,13 @@ def rows_of(mapping: ProviderMapping, rows: Iterable[ProviderUsage]) -> list[Pro
     ]
 
 
+def _refuse_strange(kind: str, texts: Iterable[str]) -> None:
+    for text in texts:
+        if not text or len(text) > LONGEST or not text.isprintable():
+            message = f"Expected 1 to {LONGEST} printable characters."
+            raise InvalidInput.field(kind, "invalid", message)
+
+
 def _refuse_shared(other: ProviderMapping, said: Mapping[str, Any]) -> None:
     for kind in ("api_keys", "projects", "sources"):
         if shared := sorted(set(said[kind]) & set(getattr(other, kind))):
@@ -101,12 +122,13 @@ def _note(row: ProviderMapping, before: ProviderMapping | None, what: str, actor
         f"provider_mapping.{what}",
         subject_kind="provider mapping",
         subject=f"{row.provider} {row.name}",
-        before=_said(before) if before else None,
-        after=None if what == "dropped" else _said(row),
+        before=as_json(before) if before else None,
+        after=None if what == "dropped" else as_json(row),
     )
 
 
-def _said(row: ProviderMapping) -> dict[str, Any]:
+def as_json(row: ProviderMapping) -> dict[str, Any]:
+    """For the audit log and the API, without what names it."""
     return {
         "api_keys": list(row.api_keys),
         "projects": list(row.projects),

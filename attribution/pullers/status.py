@@ -42,10 +42,14 @@ def provider_status() -> ProviderStatus | None:
         return None
     amiss = Q(state=DayState.HELD) | ~Q(difference={}) | ~Q(reason="") | ~Q(doubt="")
     days = ProviderDay.objects.filter(amiss).select_related("mapping").order_by("-day", "pk")
+    return ProviderStatus(pulls, unmapped(), list(days[:_MOST]))
+
+
+def unmapped() -> list[Unmapped]:
+    """What is reported of the last ``DAYS`` days and never booked, most tokens first; the first few."""
     with connection.cursor() as cursor:
         cursor.execute(_UNMAPPED, {"since": timezone.now() - timedelta(days=DAYS), "most": _MOST})
-        unmapped = [Unmapped(*row) for row in cursor.fetchall()]
-    return ProviderStatus(pulls, unmapped, list(days[:_MOST]))
+        return [Unmapped(*row) for row in cursor.fetchall()]
 
 
 _UNMAPPED = """

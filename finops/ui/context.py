@@ -61,6 +61,7 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
             Place("Ownership", "attribution:ownership", "w"),
             Place("Governance", "attribution:governance", "t"),
             Place("Span attributes", "attribution:span-attributes", ""),
+            Place("Provider keys", "attribution:provider-keys", ""),
             Place("API keys", "accounts:keys", "k"),
             Place("People", "accounts:people", "", Capability.MANAGE_PEOPLE),
             Place("Audit log", "accounts:audit", "", Capability.VIEW_AUDIT),
