@@ -16,11 +16,12 @@ from django.conf import settings
 from django.db import connection
 
 from attribution.call_costs import CallCost, costs_of
-from attribution.cost_query import DIMENSIONS, Filter
+from attribution.cost_query import DIMENSIONS, Filter, dimension_of, known_dimension
 from attribution.ingest.identity import identity_of
 from attribution.ingest.usage import UNTOLD
 from attribution.models.events import NOT_GIVEN, CallStatus, ResponseCache
 from attribution.report_parts import Statement, condition, known, model_tiers
+from attribution.tag_names import never_declared
 from finops.core.errors import FieldProblem, InvalidInput
 from finops.core.periods import Period
 
@@ -54,7 +55,7 @@ class CallQuery:
         problems = [
             FieldProblem("filter", "unknown", f'There is no dimension "{name}" to filter by.')
             for name in self.filters
-            if name not in DIMENSIONS
+            if dimension_of(name) is None
         ]
         if not 1 <= self.limit <= MOST_AT_ONCE:
             problems.append(FieldProblem("limit", "out_of_range", f"Ask for 1 to {MOST_AT_ONCE} calls."))
@@ -103,8 +104,14 @@ NAMES = tuple(name for name in DIMENSIONS if name != "charge_kind")
 
 
 def calls(query: CallQuery, *, zone: ZoneInfo | None = None) -> CallPage:
-    """One page. Looks back through the period in widening windows, so that recent pages are quick."""
+    """One page. Looks back through the period in widening windows, so that recent pages are quick.
+
+    Raises InvalidInput for the tag of a key that was never an allocation key.
+    """
     zone = zone or settings.REPORTING_TIME_ZONE
+    if unknown := never_declared(query.filters):
+        message = f'The key of "{unknown[0]}" was never declared as an allocation key.'
+        raise InvalidInput.field("filter", "unknown", message)
     rows: list[dict[str, Any]] = []
     for start, end in _windows(query, zone):
         rows += _select(query, start, end, zone, limit=query.limit + 1 - len(rows))
@@ -199,7 +206,7 @@ LIMIT {s.bind(limit)}
 
 def _conditions(query: CallQuery, s: Statement) -> Iterator[str]:
     for name, wanted in query.filters.items():
-        yield condition(DIMENSIONS[name].sql, wanted, s)
+        yield condition(known_dimension(name).sql, wanted, s)
     for column in ("task_id", "session_id", "end_user", "trace_id"):
         value = getattr(query, column)
         if value is not None:

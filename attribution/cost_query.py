@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from attribution.tag_names import key_of
 from finops.core.errors import FieldProblem, InvalidInput
 from finops.core.meters import Meter
 from finops.core.periods import Period
@@ -62,6 +63,19 @@ def _dimensions() -> dict[str, Dimension]:
 
 
 DIMENSIONS: Mapping[str, Dimension] = _dimensions()
+
+
+def dimension_of(name: str) -> Dimension | None:
+    """One of ``DIMENSIONS``, or ``tags.<key>``: what the call's set carries of an allocation key."""
+    if key := key_of(name):
+        return Dimension(name, Place.ARRIVED, f"nullif(ds.tags ->> '{key}', '')")
+    return DIMENSIONS.get(name)
+
+
+def known_dimension(name: str) -> Dimension:
+    """The same, of a name that was let into a question. Raises KeyError."""
+    return dimension_of(name) or DIMENSIONS[name]
+
 
 # Amounts, in the reporting currency: the measure and the column of slot_rate that prices it.
 COSTS: Mapping[str, str] = {
@@ -122,6 +136,7 @@ class CostQuery:
     ``period`` is in days of the reporting zone. ``as_of`` asks with the prices and owners known at
     that time. ``visible_teams`` limits the answer to what is attributed to these teams; None sees
     all, the unattributed included. Raises InvalidInput, naming every fault, when it makes no sense.
+    Whether the key of a ``tags.<key>`` was ever declared is not looked up here.
     """
 
     period: Period
@@ -134,9 +149,9 @@ class CostQuery:
 
     def __post_init__(self) -> None:
         problems = [
-            *_unknown("group_by", self.group_by, DIMENSIONS),
-            *_unknown("filter", self.filters, DIMENSIONS),
-            *_unknown("measures", self.measures, MEASURES),
+            *_unknown("group_by", self.group_by, dimension_of),
+            *_unknown("filter", self.filters, dimension_of),
+            *_unknown("measures", self.measures, MEASURES.__contains__),
             *self._too_fine(),
         ]
         if len(set(self.group_by)) < len(self.group_by):
@@ -171,11 +186,9 @@ class CostQuery:
         ]
 
 
-def _unknown(parameter: str, names: object, known: object) -> list[FieldProblem]:
-    assert isinstance(names, tuple | Mapping)
-    assert isinstance(known, tuple | Mapping)
+def _unknown(parameter: str, names: Iterable[str], known: Callable[[str], object]) -> list[FieldProblem]:
     return [
         FieldProblem(parameter, "unknown", f'There is no "{name}" to use in {parameter}.')
         for name in names
-        if name not in known
+        if not known(name)
     ]

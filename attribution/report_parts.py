@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from attribution.cost_query import COSTS, COUNTS, DIMENSIONS, TOKENS, CostQuery, Filter, Place
+from attribution.cost_query import COSTS, COUNTS, TOKENS, CostQuery, Filter, Place, known_dimension
 from finops.core.meters import HOT_METERS, Meter
 
 HOT = tuple(meter.label for meter in HOT_METERS)
@@ -59,9 +59,9 @@ def condition(sql: str, wanted: Filter, statement: Statement) -> str:
 def filters_on(place: Place, query: CostQuery, statement: Statement) -> list[str]:
     """The question's filters on dimensions that this table knows."""
     return [
-        condition(DIMENSIONS[name].sql, wanted, statement)
+        condition(known_dimension(name).sql, wanted, statement)
         for name, wanted in query.filters.items()
-        if DIMENSIONS[name].place == place
+        if known_dimension(name).place == place
     ]
 
 

@@ -12,7 +12,15 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from attribution.cost_query import COSTS, DIMENSIONS, DISTINCT, PERCENTILES, CostQuery, Granularity, Place
+from attribution.cost_query import (
+    COSTS,
+    DISTINCT,
+    PERCENTILES,
+    CostQuery,
+    Granularity,
+    Place,
+    known_dimension,
+)
 from attribution.raw_sql import raw_durations, raw_named, raw_units, raw_usage
 from attribution.report_parts import (
     ADDITIVE,
@@ -203,7 +211,7 @@ FROM answer {self._join_names()}
         in_period = self._in_period(s)
         if self.query.by_customer:
             return f"(SELECT *, day + 1 AS until FROM {raw_durations(**self._raw(s))} u WHERE {in_period})"
-        places = {DIMENSIONS[name].place for name in self.query.used}
+        places = {known_dimension(name).place for name in self.query.used}
         if not places <= {Place.OWNER} or splits_owners(self.query.period):
             return f"(SELECT *, day + 1 AS until FROM duration_day u WHERE {in_period})"
         if self.query.granularity == Granularity.DAY:
@@ -216,7 +224,7 @@ FROM answer {self._join_names()}
         return {"start": start, "end": end, "local": self._calendar(start, end, s)}
 
     def _keys_of(self, *places: Place) -> list[str]:
-        return [name for name in self.query.group_by if DIMENSIONS[name].place in places]
+        return [name for name in self.query.group_by if known_dimension(name).place in places]
 
     def _owners(self, s: Statement) -> str:
         """owner: the sets asked about, their days and groups; owner_key: group by group."""
@@ -231,7 +239,7 @@ FROM answer {self._join_names()}
         ]
         if query.visible_teams is not None:
             where.append(f"a.team = ANY({s.bind(sorted(query.visible_teams))}::text[])")
-        keys = "".join(f"{DIMENSIONS[name].sql} AS o{i}, " for i, name in enumerate(self.owner_keys))
+        keys = "".join(f"{known_dimension(name).sql} AS o{i}, " for i, name in enumerate(self.owner_keys))
         order = "".join(f"o{i}, " for i in range(len(self.owner_keys)))
         group = f"dense_rank() OVER (ORDER BY {order.rstrip(', ')})::int AS og, " if order else ""
         og = "og, " if order else ""
@@ -255,7 +263,7 @@ owner_key AS (SELECT DISTINCT g, {og}unattributed FROM owner){named}"""
         if not self._slots_matter():
             return ""
         where = filters_on(Place.SLOT, self.query, s) or ["true"]
-        keys = "".join(f", {DIMENSIONS[name].sql} AS s{i}" for i, name in enumerate(self.slot_keys))
+        keys = "".join(f", {known_dimension(name).sql} AS s{i}" for i, name in enumerate(self.slot_keys))
         order = ", ".join(f"s{i}" for i in range(len(self.slot_keys)))
         group = f", {order}, dense_rank() OVER (ORDER BY {order})::int AS sg" if order else ""
         named = f",\nslot_name AS (SELECT DISTINCT sg, {order} FROM slot)" if order else ""
@@ -270,7 +278,7 @@ slot AS MATERIALIZED (
 ){named}"""
 
     def _slots_matter(self) -> bool:
-        return any(DIMENSIONS[name].place == Place.SLOT for name in self.query.used)
+        return any(known_dimension(name).place == Place.SLOT for name in self.query.used)
 
     def _slot_condition(self) -> str:
         return "u.slot_id IN (SELECT id FROM slot)" if self._slots_matter() else "true"

@@ -28,7 +28,8 @@ from attribution.cost_query import (
 )
 from attribution.partitions import raw_days
 from attribution.report_sql import CostSql
-from finops.core.errors import InvalidInput
+from attribution.tag_names import never_declared
+from finops.core.errors import FieldProblem, InvalidInput
 from finops.core.meters import Meter
 from pricing.models import UnitMeter
 
@@ -134,9 +135,11 @@ def costs(query: CostQuery, *, zone: ZoneInfo | None = None) -> CostReport:
     """Answer the question. One statement for costs, counts and tokens, one for each other kind asked.
 
     Amounts are exact. ``zone`` is the reporting zone the books were opened with (None: the setting). Raises
-    InvalidInput for what single calls would have to tell that retention has taken.
+    InvalidInput for what single calls would have to tell that retention has taken, and for the tag of a
+    key that was never an allocation key.
     """
     zone = zone or settings.REPORTING_TIME_ZONE
+    _refuse_never_declared(query)
     if query.needs_calls:
         _refuse_if_dropped(query, zone)
     sql = CostSql(query, zone)
@@ -161,6 +164,16 @@ def watermark() -> Watermark:
         )
         complete_to, pending = cursor.fetchone()
     return Watermark(complete_to, int(pending))
+
+
+def _refuse_never_declared(query: CostQuery) -> None:
+    problems = [
+        FieldProblem(parameter, "unknown", f'The key of "{name}" was never declared as an allocation key.')
+        for parameter, names in (("group_by", query.group_by), ("filter", query.filters))
+        for name in never_declared(names)
+    ]
+    if problems:
+        raise InvalidInput("; ".join(problem.message for problem in problems), problems)
 
 
 def _refuse_if_dropped(query: CostQuery, zone: ZoneInfo) -> None:

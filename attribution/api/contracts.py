@@ -20,7 +20,7 @@ from pricing.shapes import Strict
 
 _MAY = (requires(read=Capability.VIEW_COSTS, write=Capability.EDIT_OWNERSHIP),)
 Json = dict[str, Any]  # Any: JSON
-_KEYS = ", ".join(contracts.KEYS)
+_KEYS = f"{', '.join(contracts.KEYS)}, and `tags.<key>` of allocation keys"
 
 
 class ContractBody(Strict):

@@ -51,7 +51,7 @@ KeyShape = type(
     "KeyShape",
     (serializers.Serializer,),
     {
-        "__doc__": "The dimensions grouped by; null: not given, or nobody's.",
+        "__doc__": "The dimensions grouped by, tags of allocation keys too; null: not given, or nobody's.",
         **{name: serializers.CharField(required=False, allow_null=True) for name in DIMENSIONS},
     },
 )

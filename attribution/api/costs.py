@@ -34,7 +34,11 @@ _PARAMETERS = [
     OpenApiParameter("to", OpenApiTypes.DATE, required=True, description="The day after the last."),
     OpenApiParameter("granularity", str, enum=list(Granularity), default="total"),
     OpenApiParameter(
-        "group_by", str, many=True, explode=False, description=f"Any of: {', '.join(DIMENSIONS)}."
+        "group_by",
+        str,
+        many=True,
+        explode=False,
+        description=f"Any of: {', '.join(DIMENSIONS)}, `tags.<key>` of allocation keys.",
     ),
     FILTER,
     OpenApiParameter(

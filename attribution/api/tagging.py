@@ -17,6 +17,7 @@ from attribution import tagging_changes
 from attribution.models import TaggingRuleVersion
 from attribution.move_preview import affected_period, preview
 from attribution.organisation import today
+from attribution.tag_names import name_of
 from attribution.tagging import Saying, Standing, history, rule_on, rules_on, saying_of, try_out
 from attribution.tagging_sql import MATCHED, SET
 from finops.accounts.idempotency import idempotent
@@ -30,7 +31,8 @@ _MAY = (requires(read=Capability.VIEW_COSTS, write=Capability.EDIT_OWNERSHIP),)
 Json = dict[str, Any]  # Any: JSON
 
 _MATCH_HELP = (
-    f"Fields among {', '.join(MATCHED)}, each with the values it may have (a text or a list of them): "
+    f"Fields among {', '.join(MATCHED)} and `tags.<key>` of allocation keys, each with the values it may "
+    "have (a text or a list of them): "
     "`chat` is just that, `chat*` starts with it, `*` is anything but empty, an empty text is empty."
 )
 _FROM_HELP = "First reporting day it holds. Left out: from today; null: since ever."
@@ -140,6 +142,11 @@ class TrialBody(Strict):
     """What a call says; what is left out it does not say."""
 
     day = serializers.DateField(required=False, help_text="A reporting day; today unless said.")
+    tags = serializers.DictField(
+        child=serializers.CharField(allow_blank=True, max_length=256),
+        required=False,
+        help_text="By key; only allocation keys can matter.",
+    )
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """Each field that rules may ask about."""
@@ -293,7 +300,8 @@ class TaggingRuleTest(APIView):
         """Whose a call that says so would be, by which rule. Stores nothing."""
         said = _checked(TrialBody(data=request.data))
         day = said.pop("day", None) or today()
-        return Response(try_out(said, day).as_json())
+        tags = {name_of(key): value for key, value in said.pop("tags", {}).items()}
+        return Response(try_out({**said, **tags}, day).as_json())
 
 
 def _checked(body: serializers.Serializer[Json]) -> Json:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from django.urls import URLPattern, path
 
+from attribution.api.allocation_keys import AllocationKeyOne, AllocationKeys
 from attribution.api.calls import ExplainCall
 from attribution.api.contracts import SourceContractOne, SourceContracts
 from attribution.api.costs import Costs
@@ -53,6 +54,8 @@ urlpatterns: list[URLPattern] = [
     path("tagging_rules/<int:number>/retire", TaggingRuleRetire.as_view(), name="tagging-rule-retire"),
     path("source_contracts", SourceContracts.as_view(), name="source-contracts"),
     path("source_contracts/<path:source>", SourceContractOne.as_view(), name="source-contract"),
+    path("allocation_keys", AllocationKeys.as_view(), name="allocation-keys"),
+    path("allocation_keys/<str:key>", AllocationKeyOne.as_view(), name="allocation-key"),
     path("provider_keys", ProviderKeys.as_view(), name="provider-keys"),
     path("provider_keys/<str:provider>/<path:name>", ProviderKeysOne.as_view(), name="provider-keys-one"),
     path("ingest/litellm", litellm_log, name="ingest-litellm"),

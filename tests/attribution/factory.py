@@ -36,11 +36,13 @@ ARRIVED = [
 ]
 
 
-def dimension_set(**names: str) -> int:
-    """One combination, attributed as the ingest would do it."""
+def dimension_set(tags: Mapping[str, str] | None = None, **names: str) -> int:
+    """One combination, attributed as the ingest would do it; ``tags`` are of allocation keys."""
     values = {**dict.fromkeys(ARRIVED, ""), "source": "app", **names}
     with transaction.atomic():
-        row = DimensionSet.objects.create(hash=uuid.uuid4(), first_seen_at=EPOCH, **values)
+        row = DimensionSet.objects.create(
+            hash=uuid.uuid4(), first_seen_at=EPOCH, tags=dict(tags or {}), **values
+        )
         registry.register_names([values["feature"]], [values["tier"]], EPOCH)
         ownership.attribute_new_sets([row.pk])
     return row.pk

@@ -17,7 +17,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from attribution import ownership, registry, rollups
+from attribution import allocation_keys, ownership, registry, rollups
 from attribution.models import Feature
 from attribution.reports import CostQuery, Granularity, costs
 from finops.core.meters import HOT_METERS, Meter
@@ -48,7 +48,9 @@ STARTS = (
     datetime(2026, 10, 31, tzinfo=UTC),
 )
 GROUPINGS = st.lists(
-    st.sampled_from(["team", "feature", "model", "customer", "tier", "environment", "provider"]),
+    st.sampled_from(
+        ["team", "feature", "model", "customer", "tier", "environment", "provider", "tags.project"]
+    ),
     unique=True,
     max_size=3,
 )
@@ -61,6 +63,7 @@ class Drawn:
     feature: str
     model: str
     customer: str
+    project: str
     tokens: dict[str, int] = field(default_factory=dict)
     searches: int = 0
 
@@ -72,6 +75,7 @@ DRAWN = st.builds(
     feature=st.sampled_from(["f", "g", ""]),
     model=st.sampled_from(sorted(PRICES)),
     customer=st.sampled_from(["", "acme", "zed"]),
+    project=st.sampled_from(["", "apollo", "(other)"]),
     tokens=st.dictionaries(st.sampled_from([m.label for m in HOT_METERS]), st.integers(0, 10**9), max_size=4),
     searches=st.integers(0, 3),
 )
@@ -96,6 +100,7 @@ def names_of(drawn: Drawn) -> dict[str, str | None]:
         "tier": None,
         "environment": None,
         "provider": "openai",
+        "tags.project": drawn.project or None,
     }
 
 
@@ -125,15 +130,19 @@ def _book(calls: list[Drawn], start: datetime) -> None:
     ownership.own_feature("f", "search", actor="ann")
     UnitMeter.objects.get_or_create(id=100, defaults={"name": "web_search_calls"})
     slots = {model: price_slot(prices, model=model) for model, prices in PRICES.items()}
+    allocation_keys.declare("project", actor="ann")
     sets = {
-        pair: dimension_set(team=pair[0], feature=pair[1]) for pair in {(c.team, c.feature) for c in calls}
+        (team, feature, project): dimension_set(
+            {"project": project} if project else {}, team=team, feature=feature
+        )
+        for team, feature, project in {(c.team, c.feature, c.project) for c in calls}
     }
     for half in (calls[::2], calls[1::2]):
         if half:
             book(
                 Call(
                     start + timedelta(minutes=c.minute),
-                    sets[c.team, c.feature],
+                    sets[c.team, c.feature, c.project],
                     slots[c.model],
                     c.tokens,
                     {100: str(c.searches)} if c.searches else {},
