@@ -14,6 +14,9 @@ _browser = csp_update({"style-src": [SELF, UNSAFE_INLINE]})(
     SpectacularSwaggerSplitView.as_view(url_name="schema")
 )
 
+handler404 = "finops.core.unanswered.not_found"
+handler500 = "finops.core.unanswered.server_error"
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", _browser, name="api-docs"),
