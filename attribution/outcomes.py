@@ -1,7 +1,8 @@
 """How tasks ended: each statement checked, kept once, and the one of each task that counts.
 
 Statements are only ever added, and which of them counts is decided by what they say, never by when they
-came. So whatever their order, and however often they are sent, the same ones leave the same state.
+came. So whatever their order, and however often they are sent, the same ones leave the same state, which
+is also why they may wait in the spool while the database is away.
 """
 
 from __future__ import annotations
@@ -15,12 +16,17 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F, OuterRef, QuerySet, Subquery
 
+from attribution.ingest import intake
 from attribution.ingest.decoding import printable
+from attribution.ingest.spool import spool
+from attribution.ingest.spool_files import Record
 from attribution.models.outcomes import TaskEnd, TaskOutcome
 from finops.accounts.permissions import Principal
+from finops.core import outage
 from finops.core.errors import FieldProblem, InvalidInput, TooLarge, Unavailable
 from finops.core.money import ZERO
 
@@ -35,6 +41,8 @@ _LONGEST_NAME, _MOST_UNKNOWN_FIELDS = 64, 20
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?\d{1,40}(?:\.\d{1,40})?", re.ASCII)
 _ENDS = {end.label: end for end in TaskEnd}
+_SPOOLED = "outcomes"
+_LONGEST_SECONDS = 20
 Json = Any  # as the client sent it
 
 
@@ -84,15 +92,19 @@ class Answered:
     accepted: int = 0
     duplicates: int = 0
     superseded: int = 0
+    spooled: int = 0  # durable on this host's disk, and not in the database yet
     rejected: list[Rejected] = field(default_factory=list)
     unknown_fields: Counter[str] = field(default_factory=Counter)
 
     def as_dict(self) -> dict[str, Any]:
         """The answer to the client."""
-        return {
+        kept = {
             "accepted": self.accepted,
             "duplicates": self.duplicates,
             "superseded": self.superseded,
+        }
+        return {
+            **({"spooled": self.spooled} if self.spooled else kept),
             "rejected": [one.as_dict() for one in self.rejected],
             "unknown_fields": sorted(self.unknown_fields)[:_MOST_UNKNOWN_FIELDS],
         }
@@ -101,8 +113,8 @@ class Answered:
 def record(body: Json, sender: Sender) -> Answered:
     """Keep what is sound, durably; say of everything else why not.
 
-    Raises InvalidInput for a body without a list of outcomes, TooLarge for more than ``MOST_OUTCOMES``,
-    Unavailable while the database is away.
+    While the database is away they are durable in the spool. Raises InvalidInput for a body without a list
+    of outcomes, TooLarge for more than ``MOST_OUTCOMES``, Unavailable (503) when nothing can be made durable.
     """
     answered, statements = Answered(), []
     now = datetime.fromtimestamp(time.time(), UTC)
@@ -116,8 +128,37 @@ def record(body: Json, sender: Sender) -> Answered:
                 printable(name[:_LONGEST_NAME]) for name in item if name not in _FIELDS
             )
     if statements:
-        _keep(statements, sender, now, answered)
+        try:
+            _keep(statements, sender, now, answered)
+        except Unavailable:
+            _spool(statements, sender)
+            answered.spooled = len(statements)
     return answered
+
+
+def replay(records: Sequence[Record]) -> None:
+    """Keep what was spooled, as received then. Raises Unavailable when the database is away again."""
+    for record in records:
+        told = record.sender
+        _keep(
+            [
+                Statement(source, task_id, at, TaskEnd(end), value)
+                for source, task_id, at, end, value in _decode(record.payload)
+            ],
+            Sender(told.api_key, team=told.team),
+            datetime.fromtimestamp(record.at_us / 1e6, UTC),
+            Answered(),
+        )
+
+
+def _spool(statements: Sequence[Statement], sender: Sender) -> None:
+    rows = [(one.source, one.task_id, one.occurred_at, int(one.outcome), one.value_usd) for one in statements]
+    holder = intake.Sender(sender.source, sender.name, sender.team)
+    spool().append(_SPOOLED, holder, _encode(rows), len(rows))
+
+
+_encode = msgspec.msgpack.Encoder(decimal_format="string").encode
+_decode = msgspec.msgpack.Decoder(list[tuple[str, str, datetime, int, Decimal | None]]).decode
 
 
 def _items(body: Json) -> list[Json]:
@@ -143,12 +184,15 @@ def _keep(statements: Sequence[Statement], sender: Sender, now: datetime, answer
         "team": sender.team,
     }
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
+        with outage.watched(_LONGEST_SECONDS), transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(_INSERT, columns)
             new = [row[0] for row in cursor.fetchall()]
             cursor.execute(_LATE, {"new": new})
             answered.superseded = cursor.fetchone()[0]
     except (OperationalError, InterfaceError) as error:
+        if not connection.in_atomic_block:
+            connection.close()
+        outage.note_away(error)
         raise Unavailable("The database is away: nothing was kept. Send the same outcomes again.") from error
     answered.accepted, answered.duplicates = len(new), len(ordered) - len(new)
 

@@ -18,6 +18,7 @@ from attribution.api.outcomes_shapes import (
     OutcomesAnswer,
     OutcomesBody,
     OutcomeShape,
+    OutcomesSpooled,
 )
 from attribution.outcomes import Sender
 from finops.accounts.idempotency import idempotent
@@ -80,12 +81,17 @@ class Outcomes(APIView):
             " counts, in whichever order they arrive. One bad outcome never costs the others."
         ),
         request=OutcomesBody,
-        responses={200: OutcomesAnswer, **problem_answers(400, 401, 403, 413, 415, 422, 429, 503)},
+        responses={
+            200: OutcomesAnswer,
+            202: OutcomesSpooled,
+            **problem_answers(400, 401, 403, 413, 415, 422, 429, 503),
+        },
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """200 says that what it counts as accepted is durable."""
-        return Response(outcomes.record(request.data, _sender(request)).as_dict())
+        """200 says that what it counts as accepted is durable; so is what 202 counts as spooled."""
+        answered = outcomes.record(request.data, _sender(request))
+        return Response(answered.as_dict(), 202 if answered.spooled else 200)
 
 
 def _sender(request: Request) -> Sender:

@@ -57,7 +57,7 @@ class Revenues(APIView):
         responses={
             201: OpenApiResponse(RevenueShape, description="Kept; what was told before is superseded."),
             200: OpenApiResponse(RevenueShape, description="Nothing new."),
-            **problem_answers(400, 401, 403, 413, 415, 422, 429),
+            **problem_answers(400, 401, 403, 413, 415, 422, 429, 503),
         },
     )
     @idempotent

@@ -61,6 +61,16 @@ class OutcomesAnswer(serializers.Serializer[Json]):
     )
 
 
+class OutcomesSpooled(serializers.Serializer[Json]):
+    """PostgreSQL is away: durable on the disk of this host, and kept when it is back."""
+
+    spooled = serializers.IntegerField(help_text="Duplicates among them are found later.")
+    rejected = RejectedOutcome(many=True)
+    unknown_fields = serializers.ListField(
+        child=serializers.CharField(), help_text="Names that were ignored; at most 20."
+    )
+
+
 class OutcomeShape(serializers.ModelSerializer[TaskOutcome]):
     """One statement; ``is_current`` is the one that counts among those of its task."""
 

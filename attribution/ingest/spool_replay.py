@@ -44,6 +44,7 @@ Replay = Callable[[Sequence[Record]], None]
 KINDS: Mapping[str, str] = {
     "events": "attribution.ingest.spooled_events.replay",
     "spans": "attribution.ingest.otlp.holding.replay",
+    "outcomes": "attribution.outcomes.replay",
 }
 
 

@@ -82,3 +82,4 @@ class Unavailable(FinopsError):
     code = "unavailable"
     status = 503
     title = "Temporarily unavailable"
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "5"}

@@ -247,6 +247,20 @@ def test_events_that_the_server_spooled_are_delivered(server: Server, client: Cl
     assert (len(server.received), client.stats.delivered) == (1, 3)
 
 
+def test_outcomes_are_kept_through_an_outage_of_the_server_and_delivered_where_it_spools_them(
+    server: Server, client: Client
+) -> None:
+    server.plan.extend([answer(503, Retry_After="1"), answer(202, {"spooled": 1, "rejected": []})])
+
+    client.outcome("t-1", "success", value_usd="2.50")
+    assert client.flush()
+
+    first, second = server.received
+    assert (first.path, first.body) == ("/api/v1/outcomes", second.body)
+    assert second.at - first.at >= 0.95
+    assert client.stats.lost == 0
+
+
 def test_a_page_of_something_in_between_is_no_answer(server: Server, client: Client) -> None:
     server.plan.append(answer(200, {"please": "sign in"}))
 

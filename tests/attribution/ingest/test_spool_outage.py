@@ -200,3 +200,45 @@ def test_a_record_nobody_can_replay_holds_nothing_up_and_is_not_lost(web: Web) -
 def spoil(spool: Path) -> None:
     """Put a record of a kind that this version does not know in front."""
     (spool / f"{1:020d}-stranger.spool").write_bytes(encode(Record("1", 1, "unknown", 1, Sender("app"), b"")))
+
+
+def outcome(task: str, **said: object) -> dict[str, object]:
+    return {"task_id": task, "outcome": "success", "occurred_at": "2026-10-05T12:00:00Z", **said}
+
+
+def test_outcomes_of_an_outage_are_kept_once(web: Web) -> None:
+    change(web.database, "TRUNCATE task_outcome")
+    assert web.ask("POST", "/api/v1/outcomes", {"outcomes": [outcome("before")]})[0] == 200
+    web.database.stop()
+    worth = outcome("one", value_usd="12.500001", outcome="escalated")
+    sent = {"outcomes": [worth, outcome("before"), {"task_id": "bad"}]}
+    for _ in range(2):
+        status, answer, _ = web.ask("POST", "/api/v1/outcomes", sent)
+        assert (status, answer["spooled"], len(answer["rejected"])) == (202, 2, 1)
+    web.kill()
+    kept = {segment.path: segment.path.read_bytes() for segment in segments(web.spool)}
+
+    web.database.start()
+    manage(web.database, "replay_spool")
+    for path, content in kept.items():  # as after a crash between the commit and the removal of the file
+        path.write_bytes(content)
+    manage(web.database, "replay_spool")
+
+    assert web.is_drained()
+    assert ask(
+        web.database,
+        "SELECT task_id, outcome, value_usd::text, source, sent_by FROM task_outcome ORDER BY task_id",
+    ) == [("before", 0, None, "app", "key: app"), ("one", 1, "12.500001", "app", "key: app")]
+
+
+def test_revenue_of_an_outage_is_a_503_that_says_when_to_come_again(web: Web) -> None:
+    key = manage(web.database, "api_key", "finance", "--scope", "write").strip()
+    assert web.ask("GET", "/api/v1/revenue", key=key)[0] == 200
+    web.database.stop()
+    said = {"period": "2026-10", "revenue": "1", "currency": "USD"}
+
+    status, problem, headers = web.ask("POST", "/api/v1/revenue", said, key=key)
+
+    assert (status, headers["Content-Type"]) == (503, "application/problem+json")
+    assert int(headers["Retry-After"]) > 0
+    assert problem["errors"] == []
