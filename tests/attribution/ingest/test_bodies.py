@@ -50,6 +50,13 @@ def test_an_array_and_an_object_are_taken_alike(send: Send) -> None:
     assert rows() == [("a",), ("b",)]
 
 
+@pytest.mark.parametrize("media", ["application/json", "application/x-ndjson"])
+def test_a_byte_order_mark_says_nothing(send: Send, media: str) -> None:
+    body = b"\xef\xbb\xbf" + encode(event("a") if "nd" in media else [event("a")])
+
+    assert send(body=body, content_type=media).counts == (1, 0, 0, 0)
+
+
 def test_ndjson_is_taken_line_by_line(send: Send) -> None:
     lines = [encode(event("a")), b"", b"{broken", b'{"event_id": "c"}', encode(event("d"))]
 
