@@ -24,8 +24,8 @@ from attribution.api.tagging import (
     TaggingRulePreview,
     TaggingRuleRetire,
     TaggingRules,
-    TaggingRuleTest,
 )
+from attribution.api.tagging_trial import TaggingRuleTest
 
 
 def _organisation() -> Iterator[URLPattern]:

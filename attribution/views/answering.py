@@ -15,13 +15,14 @@ from attribution.views.names import Names, names_of
 from finops.ui import charts, formats
 from finops.ui.charts import Buckets, Chart
 from finops.ui.exports import Cell
-from finops.ui.filters import COSTS, Condition, Screen, View
+from finops.ui.filters import COSTS, Condition, Dimension, Screen, View
 from finops.ui.formats import Change, Currency
 from finops.ui.screens import Asked
 
 EXPLORER = Screen(
     path="/costs/",
     dimensions=asking.DIMENSIONS,
+    more=asking.tag_dimensions,
     group="team",
     sorts=lines.SORTS,
     tabs=("table", "changes"),
@@ -131,7 +132,7 @@ def ask(
     view = asked.view
     group_by = (group, split) if split else (group,)
     base = view.with_(
-        screen=replace(EXPLORER, costs=view.screen.costs),
+        screen=replace(EXPLORER, costs=view.screen.costs, dimensions=_all_dimensions(view)),
         group=group,
         split=split,
         filters={**view.filters, **{name: Condition((value,)) for name, value in (only or {}).items()}},
@@ -146,6 +147,12 @@ def ask(
         before = costs(asking.question(asked, *group_by, period=view.compared, measures=measures, only=only))
     axis = asking.axis_of(report) if fine != Granularity.TOTAL else []
     return Answer(base, report, before, names_of(group_by), axis)
+
+
+def _all_dimensions(view: View) -> tuple[Dimension, ...]:
+    """Those of the explorer, with the tags that this view knows: its conditions lead on there."""
+    known = dict.fromkeys((*EXPLORER.dimensions, *view.screen.dimensions))
+    return tuple(known)
 
 
 def headline(view: View, total: Line) -> str:

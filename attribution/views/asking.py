@@ -9,6 +9,7 @@ from django.conf import settings
 
 from attribution.ingest.usage import UNTOLD
 from attribution.reports import CostQuery, CostReport, Coverage, Filter, Granularity
+from attribution.tag_names import ever_declared, key_of
 from finops.core.periods import Period
 from finops.ui import formats
 from finops.ui.filters import Condition, Dimension
@@ -37,6 +38,11 @@ DIMENSIONS = (
 MEASURES = ("calls", "input_tokens", "output_tokens")
 # A day's bars are readable up to a quarter of them, an hour's up to a week.
 MOST_DAYS_BY_HOUR, MOST_DAYS_BY_DAY = 8, 93
+
+
+def tag_dimensions() -> tuple[Dimension, ...]:
+    """The tags that costs are, or were, allocated by. One query."""
+    return tuple(Dimension(name, f"Tag {key_of(name)}") for name in ever_declared())
 
 
 def measure_of(cost: str) -> str:

@@ -28,6 +28,7 @@ _TABS = (
     ("Tagging rules", "attribution:governance"),
     ("Try tags", "attribution:governance-try"),
     ("Source contracts", "attribution:governance-contracts"),
+    ("Allocation keys", "attribution:governance-keys"),
 )
 
 

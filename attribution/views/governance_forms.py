@@ -12,15 +12,16 @@ from django import forms
 from django.db.models import QuerySet
 
 from attribution import contracts, organisation
+from attribution.allocation_keys import LEAST_VALUES, MOST_VALUES
 from attribution.models import ContractMode, Feature, SourceContract, Team, Tier
-from attribution.tagging import Saying
+from attribution.tag_names import declared, name_of
+from attribution.tagging import Saying, fields_asked_about
 from attribution.tagging_changes import LONGEST_NAME
-from attribution.tagging_sql import MATCHED
 from finops.accounts.forms import OurForm
 
 EMPTY = "(empty)"
-_KEY = re.compile(r"\s*(?P<key>[\w.]+)\s*[:=]\s*(?P<rest>.*?)\s*")
-_TAG = re.compile(r"""(?P<key>[\w.]+)\s*[:=]\s*(?:"(?P<quoted>[^"]*)"|(?P<plain>[^\s,;]*))""")
+_KEY = re.compile(r"\s*(?P<key>[\w.-]+)\s*[:=]\s*(?P<rest>.*?)\s*")
+_TAG = re.compile(r"""(?P<key>[\w.-]+)\s*[:=]\s*(?:"(?P<quoted>[^"]*)"|(?P<plain>[^\s,;]*))""")
 _DAY = forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
 
 
@@ -44,12 +45,15 @@ def written(said: Mapping[str, Sequence[str]]) -> str:
 
 
 def read_tags(text: str) -> dict[str, str]:
-    """Tags as people paste them: ``team=search feature=chat``, one a line, or a JSON object."""
+    """Tags as people paste them: ``team=search tags.project=x``, one a line, or a JSON object."""
     if text.lstrip().startswith("{"):
         try:
             told = json.loads(text)
         except ValueError as error:
             raise forms.ValidationError(f"This is not JSON: {error}.") from None
+        free = told.pop("tags", None)
+        if isinstance(free, dict):
+            told |= {name_of(key): value for key, value in free.items()}
         pairs = {str(key): value for key, value in told.items() if value is not None}
         if strange := [key for key, value in pairs.items() if not isinstance(value, str)]:
             raise forms.ValidationError(f"{strange[0]} is no text.")
@@ -58,8 +62,9 @@ def read_tags(text: str) -> dict[str, str]:
         if text.strip() and not pairs:
             raise forms.ValidationError("Write tags as team=search feature=chat.")
     named = {key.removeprefix("finops."): value for key, value in pairs.items()}
-    if unknown := sorted(named.keys() - set(MATCHED)):
-        message = f"Rules do not look at {', '.join(unknown)}. They look at {', '.join(MATCHED)}."
+    fields = fields_asked_about()
+    if unknown := sorted(named.keys() - set(fields)):
+        message = f"Rules do not look at {', '.join(unknown)}. They look at {', '.join(fields)}."
         raise forms.ValidationError(message)
     if any(not value.isprintable() for value in named.values()):
         raise forms.ValidationError("Control characters are not allowed.")
@@ -75,7 +80,7 @@ class RuleForm(OurForm):
         label="Which calls",
         help_text=(
             f"One field a line, such as feature: chat, chat-* and environment: prod. All lines must hold; "
-            f"x* starts with x, * is anything, {EMPTY} is not given. Fields: {', '.join(MATCHED)}."
+            f"x* starts with x, * is anything, {EMPTY} is not given."
         ),
     )
     team = forms.ChoiceField(required=False, label="Set the team")
@@ -104,6 +109,7 @@ class RuleForm(OurForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: Django's arguments
         super().__init__(*args, **kwargs)
+        self.fields["match"].help_text += f" Fields: {', '.join(fields_asked_about())}."
         for name, model in (("team", Team), ("feature", Feature), ("tier", Tier)):
             field = self.fields[name]
             assert isinstance(field, forms.ChoiceField)
@@ -168,7 +174,6 @@ class ContractForm(OurForm):
     owner = forms.CharField(max_length=254, required=False, help_text="Whom to ask about its events.")
     mode = forms.ChoiceField(choices=ContractMode.choices, label="An event that breaks it")
     required_keys = forms.MultipleChoiceField(
-        choices=[(key, key) for key in contracts.KEYS],
         required=False,
         widget=forms.CheckboxSelectMultiple,
         label="It must say",
@@ -194,6 +199,9 @@ class ContractForm(OurForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: Django's arguments
         super().__init__(*args, **kwargs)
+        keys = self.fields["required_keys"]
+        assert isinstance(keys, forms.MultipleChoiceField)
+        keys.choices = [(key, key) for key in (*contracts.KEYS, *declared())]
         field = self.fields["teams"]
         assert isinstance(field, forms.MultipleChoiceField)
         field.choices = [(slug, slug) for slug in Team.objects.values_list("slug", flat=True)]
@@ -236,6 +244,29 @@ class ContractForm(OurForm):
             self.add_error(name if name in self.fields else None, problem.message)
         if not error.problems:
             self.add_error(None, error.detail)
+
+
+class LimitForm(OurForm):
+    """How many values of an allocation key are kept."""
+
+    most_values = forms.IntegerField(
+        min_value=LEAST_VALUES,
+        max_value=MOST_VALUES,
+        label="Values kept of each source",
+        help_text="Further ones are booked as “(other)”, with a warning; the calls keep what they said.",
+    )
+
+
+class KeyForm(LimitForm):
+    """A tag key to allocate costs by."""
+
+    key = forms.CharField(
+        max_length=64,
+        label="Tag key",
+        widget=forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "none"}),
+        help_text="As calls say it, such as project or cost_code.",
+    )
+    field_order = ("key", "most_values")
 
 
 def _choices(rows: QuerySet[Any]) -> list[tuple[str, str]]:  # Any: three models

@@ -28,6 +28,7 @@ LOOKUPS = ("event_id", "task_id", "session_id", "trace_id", "end_user")
 CALLS = Screen(
     path="/usage/",
     dimensions=asking.DIMENSIONS,
+    more=asking.tag_dimensions,
     sorts=("",),
     costs=("effective",),
     others=("after", "unpriced", *LOOKUPS),

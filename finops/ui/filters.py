@@ -11,7 +11,7 @@ in the API. What may be grouped and filtered is passed in by the screen.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Self
@@ -52,6 +52,8 @@ class Screen:
 
     path: str
     dimensions: Sequence[Dimension] = ()
+    # Reads further dimensions, which people may add to, when the screen is opened.
+    more: Callable[[], Sequence[Dimension]] = tuple
     group: str = ""
     sorts: Sequence[str] = ("-cost",)
     tabs: Sequence[str] = ()

@@ -126,4 +126,5 @@ def _as_seen_by(principal: Principal, screen: Screen, kwargs: Mapping[str, Any])
     for name, value in kwargs.items():
         path = path.replace(f"{{{name}}}", str(value))
         period = period.replace(f"{{{name}}}", str(value))
-    return replace(screen, costs=costs, path=path, period=period)
+    dimensions = (*screen.dimensions, *screen.more())
+    return replace(screen, costs=costs, path=path, period=period, dimensions=dimensions)
