@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 from attribution.ingest.otlp import litellm_spans, names
@@ -274,15 +275,22 @@ def _slug(text: str) -> str:
 
 
 def _whole(value: Value) -> Any:
-    """A count: exporters in JavaScript send whole numbers as doubles. Anything else is for the rules."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    """A count: some exporters send whole numbers as doubles or as text. Anything else is for the rules."""
+    is_whole = value.is_integer() if isinstance(value, float) else _is_digits(value)
+    return int(value) if is_whole else value
+
+
+def _is_digits(value: Value) -> bool:
+    return isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < _LONGEST
 
 
 def _number(value: Value) -> float | None:
+    """A finite number; None for anything else, which says nothing."""
     try:
-        return float(value) if value is not None else None
+        number = float(value) if value is not None else None
     except (TypeError, ValueError):
         return None
+    return number if number is not None and isfinite(number) else None
 
 
 def _json_object(value: Value) -> dict[str, Any]:
