@@ -38,7 +38,10 @@ class InstantField(serializers.Field[datetime, Any, str, Any]):
             self.fail("invalid")
         if instant.tzinfo is None:
             self.fail("naive")
-        return instant.astimezone(UTC)
+        try:
+            return instant.astimezone(UTC)
+        except OverflowError:
+            self.fail("invalid")
 
     def to_representation(self, value: datetime) -> str:
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -141,7 +141,10 @@ def instant(text: str) -> datetime:
         raise ValueError(f'"{text}" is not a time such as 2026-10-01T12:00:00Z.') from error
     if found.tzinfo is None:
         raise ValueError("A time needs its offset from UTC, such as 2026-10-01T12:00:00Z.")
-    return found.astimezone(UTC)
+    try:
+        return found.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("That time is before the year 1 or after 9999.") from error
 
 
 def last_days(days: int) -> Period:

@@ -6,15 +6,32 @@ Programs get a problem body, whatever happens; people get a page.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
+from django.core.exceptions import SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.views import defaults
 
-from finops.core.errors import FinopsError, NotFound, Unavailable
+from finops.core.errors import FinopsError, InvalidInput, NotFound, Unavailable
 from finops.core.problems import problem_response
 
 _FOR_PROGRAMS = ("/api/", "/v1/")
+
+
+class NullMiddleware:
+    """Refuses an address with a NUL in it, which no text in PostgreSQL may hold."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "\0" not in request.path_info and "%00" not in request.META.get("QUERY_STRING", ""):
+            return self.get_response(request)
+        if not request.path.startswith(_FOR_PROGRAMS):
+            return defaults.bad_request(request, SuspiciousOperation())
+        message = "An address cannot hold the character NUL."
+        return problem_response(InvalidInput.field("query", "not_printable", message))
 
 
 class Failed(FinopsError):

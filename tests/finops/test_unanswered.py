@@ -34,6 +34,28 @@ def test_a_page_that_nobody_has_is_a_page(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
+    "address", ["/api/v1/costs?from=2026-10-01&to=2026-11-01&filter=team:%00", "/api/v1/events/a/%00/explain"]
+)
+def test_a_nul_in_an_address(client: Client, address: str) -> None:
+    response = client.get(address)
+
+    assert (response.status_code, response["Content-Type"]) == (400, PROBLEM)
+    assert [problem["code"] for problem in response.json()["errors"]] == ["not_printable"]
+    assert client.get("/explorer/?filter=team:%00").status_code == 400
+
+
+@pytest.mark.parametrize("address", ["costs?from=2026-10-01&to=2026-11-01&", "prices?"])
+def test_a_time_that_is_none_in_utc(address: str) -> None:
+    key = ApiKey.issue("reader", ["read"])[1]
+    client = Client(headers={"Authorization": f"Bearer {key}"})
+
+    response = client.get(f"/api/v1/{address}as_of=0001-01-01T00:00:00%2B14:00")
+
+    assert (response.status_code, response["Content-Type"]) == (400, PROBLEM)
+    assert [problem["field"] for problem in response.json()["errors"]] == ["as_of"]
+
+
+@pytest.mark.parametrize(
     ("error", "status"),
     [(OperationalError("the connection is closed"), 503), (ArithmeticError("of ours, with a secret"), 500)],
 )
