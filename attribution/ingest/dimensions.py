@@ -99,7 +99,7 @@ class DimensionBook:
         for place, dimension in enumerate(dimensions):
             value, owner = names[place], "" if dimension == "source" else source
             if value and value != OTHER and not self._values.admit(owner, dimension, value):
-                examples.setdefault((source, dimension), []).append(value)
+                examples.setdefault((source, dimension), {})[value] = None
                 names[place] = OTHER
         return names
 

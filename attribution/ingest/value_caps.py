@@ -26,7 +26,8 @@ _MOST_EXAMPLES = 10
 _VALUES_SECONDS = 60.0
 _LOCK = "hashtext('attribution.allocated_values')"
 
-Examples = dict[tuple[str, str], list[str]]  # by source and dimension, values that did not fit
+# By source and dimension: the values that did not fit, in order.
+Examples = dict[tuple[str, str], dict[str, None]]
 
 
 @dataclass(slots=True)
@@ -101,7 +102,7 @@ def note_overflow(examples: Examples) -> None:
                 {
                     "source": source,
                     "dimension": dimension,
-                    "values": values[:_MOST_EXAMPLES],
+                    "values": list(values)[:_MOST_EXAMPLES],
                     "most": _MOST_EXAMPLES,
                 },
             )

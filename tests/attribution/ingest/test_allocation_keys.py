@@ -10,7 +10,7 @@ from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from attribution import allocation_keys, contracts, tagging_changes
+from attribution import allocation_keys, contracts, quarantining, tagging_changes
 from attribution.ingest import spooled_events, writer
 from attribution.ingest.dimensions import DimensionBook
 from attribution.ingest.intake import Sender, take_in
@@ -18,11 +18,13 @@ from attribution.ingest.native import from_records
 from attribution.ingest.outcome import Outcome
 from attribution.ingest.post import Known, Post
 from attribution.ingest.spool_files import Record
-from attribution.models import AllocationKey, DimensionOverflow, DimensionSet, TaggingRule
+from attribution.models import AllocationKey, DimensionOverflow, DimensionSet, Quarantined, TaggingRule
 from attribution.organisation import today
 from attribution.registry import ensure_team
 from attribution.tagging import Saying
-from finops.accounts.models import AuditEntry
+from finops.accounts.models import AuditEntry, Role
+from finops.accounts.people import add_person
+from finops.accounts.permissions import principal_of_person
 from finops.core.errors import Conflict, InvalidInput, NotFound
 from tests.attribution.ingest.conftest import Send, event, rows
 
@@ -280,3 +282,16 @@ def test_a_set_carries_what_is_said_of_the_declared_keys_and_nothing_else(
     assert DimensionSet.objects.count() == len(
         {str(sorted(one.tags.items())) for one in DimensionSet.objects.all()}
     )
+
+
+def test_a_replayed_record_has_the_keys_of_its_replay(send: Send) -> None:
+    contracts.put("service", actor="ann", mode="quarantine", required=["feature"])
+    contracts.book.forget()
+    send(tagged("a", project="x"))
+    declare()
+    record = Quarantined.objects.get()
+    person = principal_of_person(add_person("fin@example.com", role=Role.FINANCE, actor="ann"))
+
+    quarantining.replay(record, person, {**record.payload, "feature": "chat"})
+
+    assert tags_of_calls() == {"a": {"project": "x"}}
