@@ -86,6 +86,7 @@ class Call:
     end_user: str | None
     trace_id: str | None
     detail: Mapping[str, Any]  # Any: JSON
+    allocated_tags: Mapping[str, str]  # by key, as it is counted: aliases read, and "(other)" beyond the cap
     received_at: datetime | None
     attribution_id: int
     slot_id: int
@@ -184,7 +185,7 @@ def _select(
     names = ", ".join(f"{DIMENSIONS[name].sql} AS d_{name}" for name in NAMES)
     sql = f"""
 {tiers}
-SELECT e.*, {names}, a.rule, a.id AS attribution_id, batch.received_at
+SELECT e.*, {names}, ds.tags AS allocated_tags, a.rule, a.id AS attribution_id, batch.received_at
 FROM call_event e
 JOIN attribution a
   ON a.dimension_set_id = e.dimension_set_id AND {known("a", query, s)}
@@ -264,6 +265,7 @@ def _call(row: Mapping[str, Any], cost: CallCost) -> Call:
         end_user=row["end_user"],
         trace_id=row["trace_id"],
         detail=json.loads(row["detail"] or "{}"),
+        allocated_tags=json.loads(row["allocated_tags"]),
         received_at=row["received_at"],
         attribution_id=row["attribution_id"],
         slot_id=row["slot_id"],

@@ -101,6 +101,10 @@ class CallShape(serializers.Serializer[dict[str, Any]]):
     detail = serializers.DictField(
         child=serializers.JSONField(), help_text="What few calls have: tags, error type, reported cost, ..."
     )
+    allocated_tags = serializers.DictField(
+        child=serializers.CharField(),
+        help_text='By allocation key, what the call is counted under: "(other)" beyond the cap.',
+    )
 
 
 class CallPageShape(serializers.Serializer[dict[str, Any]]):
@@ -189,6 +193,7 @@ def call_json(call: Call, prices: dict[int, Price], *, contracted: bool) -> dict
         "price": _price(call.cost.price_id, prices),
         "attribution": {**{name: call.names[name] for name in _OWNERS}, "rule": call.rule},
         "detail": dict(call.detail),
+        "allocated_tags": dict(call.allocated_tags),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -13,14 +14,16 @@ from attribution import partitions
 from attribution.calls import Call, CallPage, CallQuery, calls
 from attribution.cost_query import TOKENS
 from attribution.explanations import explain
+from attribution.tag_names import name_of
 from attribution.views import asking
+from attribution.views.answering import EXPLORER
 from attribution.views.names import names_of
 from finops.accounts.models import User
 from finops.accounts.permissions import Capability, Principal, principal_of_person
 from finops.core.errors import InvalidInput, NotFound
 from finops.ui import exports
 from finops.ui.exports import Cell, Column, Export, Format, Kind
-from finops.ui.filters import Screen, Unknown
+from finops.ui.filters import Condition, Screen, Unknown
 from finops.ui.screens import Asked, opens, sign_in
 
 # What a call may be looked up by, besides the dimensions.
@@ -107,8 +110,15 @@ def explanation(request: HttpRequest, source: str, event_id: str) -> HttpRespons
         "given": [(name.replace("_", " "), value) for name, value in call.names.items() if value],
         "sees_contracted": _sees_contracted(principal),
         "detail": {name: value for name, value in call.detail.items() if value},
+        "tags": [(key, value, _costs_by_tag(key, value)) for key, value in call.allocated_tags.items()],
     }
     return render(request, "attribution/call.html", context)
+
+
+def _costs_by_tag(key: str, value: str) -> str:
+    """The address of what is counted under this value of an allocation key."""
+    asked = {"group": "model", name_of(key): Condition((value,)).written()}
+    return f"{EXPLORER.path}?{urlencode(asked)}"
 
 
 def _sees_contracted(principal: Principal) -> bool:

@@ -166,6 +166,8 @@ def test_calls_are_listed_by_a_tag(finance: Client, projects: None) -> None:
     seen = text(finance.get("/usage/?period=last-7-days&tags.project=apollo"))
 
     assert ("e0" in seen, "e1" in seen, "e2" in seen) == (True, True, False)
+    one = text(finance.get("/usage/app/e0/"))
+    assert 'href="/costs/?group=model&amp;tags.project=apollo">apollo</a>' in one
 
 
 def test_an_export_by_tag_adds_up(finance: Client, projects: None) -> None:

@@ -118,7 +118,7 @@ def test_costs_are_grouped_and_filtered_by_a_tag(reader: Client, projects: None)
 
 def test_calls_are_listed_by_a_tag(reader: Client, projects: None) -> None:
     listed = reader.get(f"/api/v1/events?{OCTOBER}&filter=tags.project:gemini").json()["results"]
-    assert [one["event_id"] for one in listed] == ["e2"]
+    assert [(one["event_id"], one["allocated_tags"]) for one in listed] == [("e2", {"project": "gemini"})]
 
 
 @pytest.mark.parametrize("name", ["tags.never", "tags.", "tags.A", "tags.x' OR true --", "tagsproject"])
