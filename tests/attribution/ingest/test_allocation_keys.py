@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from attribution import allocation_keys, contracts, quarantining, tagging_changes
+from attribution import allocation_keys, contracts, quarantining, rollups, tagging_changes
 from attribution.ingest import spooled_events, writer
 from attribution.ingest.dimensions import DimensionBook
 from attribution.ingest.intake import Sender, take_in
@@ -21,11 +22,14 @@ from attribution.ingest.spool_files import Record
 from attribution.models import AllocationKey, DimensionOverflow, DimensionSet, Quarantined, TaggingRule
 from attribution.organisation import today
 from attribution.registry import ensure_team
+from attribution.reports import CostQuery, costs
 from attribution.tagging import Saying
+from attribution.verification import verify
 from finops.accounts.models import AuditEntry, Role
 from finops.accounts.people import add_person
 from finops.accounts.permissions import principal_of_person
 from finops.core.errors import Conflict, InvalidInput, NotFound
+from finops.core.periods import Period
 from tests.attribution.ingest.conftest import Send, event, rows
 
 SENDER = Sender("service", "service")
@@ -295,3 +299,38 @@ def test_a_replayed_record_has_the_keys_of_its_replay(send: Send) -> None:
     quarantining.replay(record, person, {**record.payload, "feature": "chat"})
 
     assert tags_of_calls() == {"a": {"project": "x"}}
+
+
+def test_another_process_notices_a_declaration_and_a_change_of_it(send: Send) -> None:
+    other = contracts.ContractBook()
+    assert other.is_changed() or not other.allocated
+    allocation_keys.declare("project", actor="ann", most_values=5)
+    other._looked_at -= 2  # as if a second had passed
+
+    assert (other.is_changed(), dict(other.allocated)) == (True, {"project": 5})
+    allocation_keys.limit("project", 6, actor="ann")
+    other._looked_at -= 2
+    assert (other.is_changed(), dict(other.allocated)) == (True, {"project": 6})
+    allocation_keys.drop("project", actor="ann")
+    other._looked_at -= 2
+    assert (other.is_changed(), dict(other.allocated)) == (True, {})
+
+
+def test_rebuilt_days_and_the_checks_of_the_books_know_the_tags(send: Send) -> None:
+    declare()
+    sent = [tagged(f"e{n}", project=f"p{n % 2}") for n in range(6)]
+    send(*sent, event("none"))
+    rollups.fold()
+    query = CostQuery(
+        period=Period(today() - timedelta(days=1), today() + timedelta(days=1)),
+        group_by=("tags.project",),
+        measures=("calls",),
+    )
+    before = {group.key: group.total["calls"] for group in costs(query).groups}
+    assert before == {("p0",): 3, ("p1",): 3, (None,): 1}
+
+    for day in (today() - timedelta(days=1), today()):
+        rollups.rebuild_day(day)
+
+    assert {group.key: group.total["calls"] for group in costs(query).groups} == before
+    assert [check.name for check in verify().checks if check.failed] == []
