@@ -112,7 +112,9 @@ def provider_keys(request: PersonRequest) -> HttpResponse:
     context = {
         "form": form,
         "lines": [(one, provider_of(one.provider).title, _edit_url(one)) for one in mappings.active()],
-        "unmapped": [(one, _map_url(one)) for one in unmapped()] if sees_all else [],
+        "unmapped": [
+            (one, provider_of(one.provider).title, _map_url(one)) for one in (unmapped() if sees_all else ())
+        ],
         "may_edit": may_edit,
         "may_audit": principal.may(Capability.VIEW_AUDIT),
         "unasked": [one.title for one in map(provider_of, PROVIDERS) if not one.is_configured],

@@ -74,7 +74,7 @@ def test_a_key_is_mapped_changed_and_dropped() -> None:
     shown = admin.get(f"{URL}?provider=openai&name=web").content.decode()
     assert "key_shop\nkey_web</textarea>" in shown
     assert 'value="2026-10-01"' in shown
-    assert "1 day of web held, and why" in shown
+    assert "1 held of web, and why" in shown
 
     assert admin.post(URL, {**WEB, "sources": "", "no_source": "on"}).status_code == 302
     assert admin.post(URL, {"drop": "openai web"}).status_code == 302
