@@ -98,7 +98,7 @@ class Economics:
 
 def _screen(kind: Kind) -> Screen:
     others = tuple(one for one in asking.DIMENSIONS if one.name != kind.dimension)
-    return Screen(path=f"/{kind.dimension}s/{{slug}}/", dimensions=others)
+    return Screen(path=f"/{kind.dimension}s/{{slug}}/", dimensions=others, more=asking.tag_dimensions)
 
 
 @opens(_screen(TEAM))

@@ -31,7 +31,7 @@ from finops.ui.formats import Change, Currency
 from finops.ui.screens import Asked, opens
 from pricing.models import Price
 
-OVERVIEW = Screen(path="/", dimensions=asking.DIMENSIONS, group="team")
+OVERVIEW = Screen(path="/", dimensions=asking.DIMENSIONS, more=asking.tag_dimensions, group="team")
 MOST_ROWS = 25
 MOST_ATTENTION = 7
 # Groups by which one team's own people look at their costs.

@@ -162,6 +162,16 @@ def test_costs_are_explored_by_a_tag(finance: Client, projects: None, tab: str) 
     assert finance.get("/costs/?group=tags.never").status_code == 400
 
 
+@pytest.mark.parametrize("page", ["/", "/teams/chat/"])
+def test_other_screens_are_narrowed_by_a_tag_and_lead_on_with_it(
+    finance: Client, projects: None, page: str
+) -> None:
+    seen = text(finance.get(f"{page}?tags.project=apollo"))
+
+    assert "Tag project is apollo" in seen
+    assert re.search(r'href="/costs/\?[^"]*tags\.project=apollo', seen)
+
+
 def test_calls_are_listed_by_a_tag(finance: Client, projects: None) -> None:
     seen = text(finance.get("/usage/?period=last-7-days&tags.project=apollo"))
 
