@@ -38,6 +38,8 @@ def read(span: Span, spellings: Spellings) -> Reading:
     """Read one span. Usage counts whatever the span is called, unless it only holds calls together."""
     reading = Reading(span, said=_ours(span, spellings))
     operation = _lower(span.attributes, names.OPERATION) or _named_by_its_name(span)[0]
+    if span.scope == names.LITELLM:
+        operation = litellm_spans.operation(operation)
     kind = _lower(span.attributes, names.KIND)
     if operation in names.CONTAINERS or (not operation and kind in names.CONTAINERS):
         return reading
@@ -157,6 +159,7 @@ def _ours(span: Span, spellings: Spellings) -> dict[str, str]:
     values = {
         **names.told(span.resource, spellings.resource_index),
         **{name: value for name, value in of_metadata.items() if value is not None},
+        **(litellm_spans.said(span.attributes) if span.scope == names.LITELLM else {}),
         **names.told(span.attributes, spellings.span_index),
     }
     for name, value in values.items():
@@ -174,7 +177,9 @@ def _source(span: Span) -> str | None:
 
 
 def _provider(span: Span, model: str | None) -> str | None:
-    told = (_text(span.attributes, names.PROVIDER) or litellm_spans.provider(span.attributes)).lower()
+    told = (_text(span.attributes, names.PROVIDER) or "").lower()
+    if not told or span.scope == names.LITELLM:
+        told = litellm_spans.provider(span.attributes, told)
     for api in ("openai.", "anthropic.", "mistral.", "cohere."):
         if told.startswith(api):  # "openai.chat", "anthropic.messages"
             return api[:-1]
@@ -194,7 +199,8 @@ def _model(span: Span) -> str | None:
     """As answered, else as asked for; an engine of one's own may have to be told by its resource."""
     of_request = _json_object(span.attributes.get(names.REQUEST_SETTINGS)).get("model")
     found = (
-        _text(span.attributes, names.MODEL)
+        litellm_spans.model(span.attributes)
+        or _text(span.attributes, names.MODEL)
         or _shown(of_request)
         or litellm_spans.copied(span.attributes, "model")
         or _named_by_its_name(span)[1]
