@@ -118,6 +118,11 @@ class ContractBook:
         """The declared allocation keys in order, each with the most values of a source that are kept."""
         return self._allocated
 
+    @property
+    def version(self) -> int:
+        """Another number after every change that this process has noticed."""
+        return self._version
+
     def is_changed(self) -> bool:
         """Look for changes, at most once a second; whether there are any since the last time.
 

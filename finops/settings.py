@@ -32,6 +32,8 @@ SPOOL_MAX_BYTES = env.whole("SPOOL_MAX_BYTES", 4 * 1024**3, least=1024**2)
 IMPORTS_DIR = INSTANCE.root / "imports"
 IMPORT_MAX_BYTES = env.whole("IMPORT_MAX_BYTES", 512 * 1024**2, least=1024**2)
 OTLP_SETTLE_SECONDS = env.whole("OTLP_SETTLE_SECONDS", 2)
+# Exporters hand over every five seconds, so the span around a call may come that much later.
+OTLP_PARENT_SECONDS = env.whole("OTLP_PARENT_SECONDS", 6)
 # Providers' own reports; without a key none is asked.
 OPENAI_ADMIN_KEY = env.text("OPENAI_ADMIN_KEY")
 OPENAI_API_BASE_URL = env.address("OPENAI_API_BASE_URL", "https://api.openai.com/v1")

@@ -13,8 +13,6 @@ from operator import attrgetter
 from typing import Any
 
 import numpy as np
-from psycopg.adapt import Dumper
-from psycopg.pq import Format
 
 from attribution.ingest.schema import Event
 from finops.core.meters import Meter
@@ -24,7 +22,6 @@ TRAILER = b"\xff\xff"
 NULL = b"\xff\xff\xff\xff"
 # PostgreSQL counts microseconds from 2000.
 _EPOCH_US = 946_684_800_000_000
-_UUID_OID, _UUID_ARRAY_OID = 2950, 2951
 
 # The columns of call_event in their order: those of fixed width, then the texts.
 FIXED: tuple[tuple[str, str, int], ...] = (
@@ -121,28 +118,6 @@ def _text_column(values: Sequence[str | None]) -> list[bytes]:
     encoded = "\0".join([value or "" for value in values]).encode().split(b"\0")
     widths = _WIDTHS
     return [widths[len(value)] + value if value else NULL for value in encoded]
-
-
-class UuidArray(bytes):
-    """A ``uuid[]`` parameter in PostgreSQL's own format."""
-
-    @classmethod
-    def of(cls, identities: np.ndarray) -> UuidArray:
-        """From two big-endian 64-bit columns."""
-        elements = np.empty(len(identities), dtype=[("width", ">i4"), ("value", ">u8", (2,))])
-        elements["width"], elements["value"] = 16, identities
-        header = np.array([1, 0, _UUID_OID, len(identities), 1], dtype=">i4")
-        return cls(header.tobytes() + elements.tobytes())
-
-
-class UuidArrayDumper(Dumper):
-    """Hands a ``UuidArray`` to PostgreSQL as it is."""
-
-    format = Format.BINARY
-    oid = _UUID_ARRAY_OID
-
-    def dump(self, obj: UuidArray) -> bytes:
-        return obj
 
 
 def _jsonb(value: bytes) -> bytes:

@@ -9,7 +9,7 @@ from attribution import contracts
 from attribution.ingest import groups, refusals, writer
 from attribution.ingest.native import Arrivals
 from attribution.ingest.outcome import Outcome
-from attribution.ingest.post import NAMES, Post, names_of
+from attribution.ingest.post import NAMES, Known, Post, names_of
 from attribution.ingest.rules import broken_rules
 from attribution.ingest.schema import Event
 from attribution.ingest.usage import is_settled, settle_usage
@@ -70,8 +70,11 @@ def read_changes() -> None:
         writer.dimensions.forget_names()
 
 
-def admit(arrivals: Arrivals, sender: Sender) -> Post:
-    """Leave only what is sound, noting of everything else why not. Writes down what is refused only."""
+def admit(arrivals: Arrivals, sender: Sender, known: Known | None = None) -> Post:
+    """Leave only what is sound, noting of everything else why not. Writes down what is refused only.
+
+    ``known`` is what sound events had before, where this process does not write them itself.
+    """
     for event in arrivals.events:
         event.source = event.source or sender.source
     read_changes()
@@ -79,7 +82,9 @@ def admit(arrivals: Arrivals, sender: Sender) -> Post:
         problems = [sender.refuses(event) or settle_usage(event) for event in arrivals.events]
         if any(problems):
             arrivals.keep(_rejecting(arrivals, problems))
-    post = Post.of(arrivals, sender.api_key, sender.team, writer.known(sender.api_key, sender.team))
+    if known is None:
+        known = writer.known(sender.api_key, sender.team)
+    post = Post.of(arrivals, sender.api_key, sender.team, known)
     problems = broken_rules(post, now_us=time.time_ns() // 1000)
     if contracts.book.contracts:
         problems = _held_to_contracts(post, problems)

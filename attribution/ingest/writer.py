@@ -22,8 +22,8 @@ from psycopg.errors import CheckViolation, DeadlockDetected, SerializationFailur
 
 from attribution import contracts
 from attribution.ingest import copying, quarantine
+from attribution.ingest.arrays import Uuids, cursor_with_arrays
 from attribution.ingest.columns import Columns
-from attribution.ingest.copying import UuidArray, UuidArrayDumper
 from attribution.ingest.dimensions import CustomerBook, DimensionBook
 from attribution.ingest.identity import content_hashes, said
 from attribution.ingest.outcome import Outcome
@@ -237,15 +237,13 @@ def _find_stored(batch: _Batch, *, neighbours_only: bool) -> None:
     """
     days = batch.columns.days
     found = []
-    # A cursor that binds on the server: the identities travel as they are, unread by Python.
-    with psycopg.Cursor(connection.connection) as cursor:
-        cursor.adapters.register_dumper(UuidArray, UuidArrayDumper)
+    with cursor_with_arrays(connection.connection) as cursor:
         for day in np.unique(days).tolist():
             skipped = (day, day + 1) if neighbours_only else (day, day)
             bounds = [EPOCH + timedelta(days=bound) for bound in (day - 1, *skipped, day + 2)]
             # Rows stand in the order of their days.
             first, end = np.searchsorted(days, [day, day + 1])
-            cursor.execute(_STORED, [UuidArray.of(batch.columns.identity[first:end]), *bounds])
+            cursor.execute(_STORED, [Uuids.of(batch.columns.identity[first:end].view("V16")[:, 0]), *bounds])
             found += cursor.fetchall()
     row_of = _rows_by_identity(batch) if found else {}
     batch.stored.update((row_of[identity.int], content) for identity, content in found)

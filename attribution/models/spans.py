@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
 
@@ -34,7 +35,8 @@ class OtlpSpan(models.Model):
     # Under which key it came.
     api_key = models.TextField()
     key_team = models.TextField()
-    said = models.JSONField(null=True)  # our names, for the calls inside
+    # JSON: our names as the span says them, for the calls inside too, and as its resource does.
+    said = models.TextField(null=True)
     event = models.BinaryField(null=True)  # msgpack; until it is in the books
     pk = models.CompositePrimaryKey("trace_id", "span_id")
 
@@ -48,7 +50,7 @@ class OtlpSpan(models.Model):
                 condition=models.Q(fate__in=[Fate.WAITING, Fate.BOOKING]),
             ),
             # Serves forgetting.
-            models.Index(fields=["received_at"], name="otlp_span_received"),
+            BrinIndex(fields=["received_at"], name="otlp_span_received", autosummarize=True),
             # Serves settling: two spans of one call in different places.
             models.Index(
                 fields=["likeness"], name="otlp_span_alike", condition=models.Q(likeness__isnull=False)

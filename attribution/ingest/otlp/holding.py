@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from uuid import UUID
 
 import msgspec
+import numpy as np
 import psycopg
 from django.db import InterfaceError, OperationalError, connection, transaction
 
+from attribution import contracts
+from attribution.ingest.arrays import Bigints, Blobs, Booleans, Smallints, Texts, Uuids, cursor_with_arrays
 from attribution.ingest.identity import said as told
 from attribution.ingest.intake import Sender, admit
 from attribution.ingest.native import from_records
 from attribution.ingest.otlp.mapping import Spellings
 from attribution.ingest.otlp.names import PROVIDERS_OWN
-from attribution.ingest.otlp.reading import Reading, read
-from attribution.ingest.otlp.wire import Span
+from attribution.ingest.otlp.reading import Reading, read_all
+from attribution.ingest.otlp.span import Span
+from attribution.ingest.post import Known, KnownFacts, KnownSet, Names, RawFacts
 from attribution.ingest.schema import Event, Usage
 from attribution.ingest.spool import spool
 from attribution.ingest.spool_files import Record
@@ -26,18 +29,18 @@ from finops.core.errors import FieldProblem, Unavailable
 
 _SPOOLED = "spans"
 _LONGEST_SECONDS = 20
+_NO_PARENT = bytes(8)  # no span has this id
 _encode = msgspec.msgpack.Encoder(decimal_format="string").encode
+_encode_json = msgspec.json.Encoder().encode
 _INSERT = """
     INSERT INTO otlp_span
         (api_key, key_team, received_at, trace_id, span_id, parent_id, fate, has_usage, likeness,
          is_innermost, started_us, ended_us, said, event)
-    SELECT %s::text, %s::text, clock_timestamp(), trace_id, span_id, parent_id, fate, has_usage, likeness,
-           is_innermost, started_us, ended_us, said::jsonb, event
-    FROM unnest(%b::uuid[], %b::bigint[], %b::bigint[], %b::smallint[], %b::boolean[], %b::bigint[],
-                %b::boolean[], %b::bigint[], %b::bigint[], %b::text[], %b::bytea[])
+    SELECT %s::text, %s::text, clock_timestamp(), trace_id, span_id, nullif(parent_id, 0), fate, has_usage,
+           nullif(likeness, 0), is_innermost, started_us, ended_us, nullif(said, ''), nullif(event, '')
+    FROM unnest(%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b)
       AS new (trace_id, span_id, parent_id, fate, has_usage, likeness, is_innermost, started_us, ended_us,
               said, event)
-    ORDER BY trace_id, span_id
     ON CONFLICT DO NOTHING
 """
 
@@ -59,9 +62,11 @@ def hold(spans: Sequence[Span], sender: Sender, spellings: Spellings) -> Held:
     written either; then nothing is kept.
     """
     held = Held(content_dropped=sum(span.content_dropped for span in spans))
-    readings = [read(span, spellings) for span in spans if _is_named(span)]
+    readings = read_all(filter(_is_named, spans), spellings)
     events = _events(readings, sender, held)
     rows = [_row(reading, events) for reading in readings if not reading.event or _id(reading) in events]
+    # In one order for all, so that two requests with the same spans cannot wait for each other.
+    rows.sort(key=_key)
     held.calls = len(events)
     if rows:
         try:
@@ -78,7 +83,7 @@ def replay(records: Sequence[Record]) -> None:
 
 
 def _is_named(span: Span) -> bool:
-    return int(span.trace_id or "0", 16) != 0 and int(span.span_id or "0", 16) != 0
+    return bool(span.trace_id.strip("0") and span.span_id.strip("0"))
 
 
 def _id(reading: Reading) -> str:
@@ -92,53 +97,98 @@ def _events(readings: Sequence[Reading], sender: Sender, held: Held) -> dict[str
     if sender.is_bound_to_source:
         for record in records:
             record["source"] = sender.source
-    arrivals = admit(from_records(records), sender).arrivals
-    held.rejected = [(rejection.event_id or "", rejection.problem) for rejection in arrivals.rejected]
-    return {event.event_id: event for event in arrivals.events}
+    post = admit(from_records(records), sender, _sound.known(sender))
+    _sound.learn(sender, post.names, post.facts)
+    held.rejected = [(rejection.event_id or "", rejection.problem) for rejection in post.arrivals.rejected]
+    return {event.event_id: event for event in post.events}
 
 
-_Row = tuple[UUID, int, int | None, int, bool, int | None, bool, int, int, str | None, bytes | None]
+class _Sound:
+    """Names and facts that the rules let pass: the process that holds spans books no calls."""
+
+    _MOST = 100_000
+    _SET: KnownSet = (0, 0)
+    _FACTS: KnownFacts = ((), 0)
+
+    def __init__(self) -> None:
+        self._version = -1
+        self._sets: dict[tuple[str, str], dict[Names, KnownSet]] = {}
+        self._facts: dict[RawFacts, KnownFacts] = {}
+
+    def known(self, sender: Sender) -> Known:
+        """What passed under this key, by the contracts of today."""
+        if self._version != contracts.book.version:
+            self._version = contracts.book.version
+            self._sets.clear()
+        sets = self._sets.setdefault((sender.api_key, sender.team), {})
+        return Known(sets, self._facts, tuple(contracts.book.allocated))
+
+    def learn(self, sender: Sender, names: Sequence[Names], facts: Sequence[RawFacts]) -> None:
+        sets = self._sets.setdefault((sender.api_key, sender.team), {})
+        if len(sets) > self._MOST or len(self._facts) > self._MOST:
+            sets.clear()
+            self._facts.clear()
+        sets.update(dict.fromkeys(names, self._SET))
+        self._facts.update(dict.fromkeys(facts, self._FACTS))
+
+
+_sound = _Sound()
+# Trace, span and parent as bytes, fate, has usage, likeness, is innermost, start, end, said, event.
+_Row = tuple[bytes, bytes, bytes, int, bool, int, bool, int, int, bytes, bytes]
 _decode_rows = msgspec.msgpack.Decoder(list[_Row]).decode
+
+
+def _key(row: _Row) -> tuple[bytes, bytes]:
+    return row[:2]
 
 
 def _row(reading: Reading, events: dict[str, Event]) -> _Row:
     span, event = reading.span, events[_id(reading)] if reading.event else None
     return (
-        UUID(span.trace_id),
-        _number(span.span_id),
-        _number(span.parent_id) if span.parent_id else None,
+        bytes.fromhex(span.trace_id),
+        bytes.fromhex(span.span_id),
+        bytes.fromhex(span.parent_id) or _NO_PARENT,
         (Fate.WAITING if event else Fate.LINK).value,
         reading.has_usage,
-        _likeness(span, event) if event and reading.has_usage else None,
+        _likeness(reading, event) if event and reading.has_usage else 0,
         span.scope in PROVIDERS_OWN,
         span.start_ns // 1000,
         span.end_ns // 1000,
-        msgspec.json.encode(reading.said).decode() if reading.said else None,
-        _encode(event) if event else None,
+        _encode_json((reading.said, reading.service.said)) if reading.said or reading.service.said else b"",
+        _encode(event) if event else b"",
     )
 
 
-def _likeness(span: Span, event: Event) -> int:
-    """What two spans of one call agree in: the process that made it, the provider, the tokens."""
+def _likeness(reading: Reading, event: Event) -> int:
+    """What two spans of one call agree in: the process that made it, the provider, the tokens. Not 0."""
     usage = event.usage or Usage()
-    process = (str(span.resource.get(name, "")) for name in ("service.name", "service.instance.id"))
     tokens = (usage.input_tokens, usage.output_tokens, max(usage.cache_read_tokens, 0))
-    return told((*process, event.provider, *map(str, tokens)))
-
-
-def _number(span_id: str) -> int:
-    return int.from_bytes(bytes.fromhex(span_id), "big", signed=True)
+    return told((*reading.service.process, event.provider, *map(str, tokens))) or 1
 
 
 def _insert(rows: Sequence[_Row], sender: Sender) -> int:
     """How many were new."""
-    columns = [list(column) for column in zip(*rows, strict=True)]
+    traces, spans, parents, fates, usages, likenesses, inners, starts, ends, told_names, events = zip(
+        *rows, strict=True
+    )
+    columns = [
+        Uuids.of(np.frombuffer(b"".join(traces), dtype="V16")),
+        Bigints.of(np.frombuffer(b"".join(spans), dtype=">i8")),
+        Bigints.of(np.frombuffer(b"".join(parents), dtype=">i8")),
+        Smallints.of(fates),
+        Booleans.of(usages),
+        Bigints.of(likenesses),
+        Booleans.of(inners),
+        Bigints.of(starts),
+        Bigints.of(ends),
+        Texts.of(told_names),
+        Blobs.of(events),
+    ]
     try:
-        # Bound on the server, in binary: as text every element would be quoted one by one.
         with (
             outage.watched(_LONGEST_SECONDS),
             transaction.atomic(),
-            psycopg.Cursor(connection.connection) as cursor,
+            cursor_with_arrays(connection.connection) as cursor,
         ):
             cursor.execute(_INSERT, [sender.api_key, sender.team, *columns])
             return int(cursor.rowcount)

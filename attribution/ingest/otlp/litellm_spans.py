@@ -11,7 +11,7 @@ import msgspec
 
 from attribution.ingest import litellm, litellm_names
 from attribution.ingest.otlp.names import LITELLM_USAGE
-from attribution.ingest.otlp.wire import Attributes, Value
+from attribution.ingest.otlp.span import Attributes, Value
 
 _LONGEST = 10_000
 _OF_PROXY = "metadata."

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from django.db import InterfaceError, OperationalError
 
-from attribution.ingest.otlp.names import METADATA, OURS, RESOURCE_WORDS, Index, index_of
+from attribution.ingest.otlp.names import FIELDS, METADATA, OURS, RESOURCE_WORDS, USUAL, Index, index_of
 from attribution.models.spans import SpanAttribute
 from finops.core import outage
 
@@ -29,9 +29,11 @@ class Spellings:
         more: dict[str, list[str]] = {name: [] for name in OURS}
         for name, attribute in mapped:
             more[name].append(attribute)
-        on_span = {name: (*own[name], *more[name], *_in_metadata(name)) for name in OURS}
+        on_span = {
+            name: (*own[name], *more[name], *_in_metadata(name), *USUAL.get(name, ())) for name in OURS
+        }
         on_resource = {name: (*own[name], *more[name], *RESOURCE_WORDS.get(name, ())) for name in OURS}
-        return cls(on_span, on_resource, index_of(on_span), index_of(on_resource))
+        return cls(on_span, on_resource, index_of({**FIELDS, **on_span}), index_of(on_resource))
 
 
 def _own_spellings(name: str) -> tuple[str, ...]:

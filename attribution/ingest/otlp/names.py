@@ -7,6 +7,7 @@ tokens is counted once. The lists follow what the exporters send, not only what 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 _G = "gen_ai.usage."
@@ -116,7 +117,6 @@ SERVICE_TIER = (
     "gen_ai.response.service_tier",
     "gen_ai.usage.service_tier",
 )
-REGION = ("cloud.region", "aws.region")
 END_USER = (
     "enduser.id",
     "user.id",
@@ -181,7 +181,22 @@ CALLS = frozenset(
     }
 )
 
-# Our own names, on the span, on its resource or in its baggage; the first place that has one wins.
+# Everything that is looked for on a span, besides our own names.
+FIELDS: dict[str, tuple[str, ...]] = {
+    **USAGE,
+    "provider": PROVIDER,
+    "model": MODEL,
+    "model_requested": MODEL_REQUESTED,
+    "service_tier": SERVICE_TIER,
+    "error_type": ERROR_TYPE,
+    "first_token_seconds": FIRST_TOKEN_SECONDS,
+    "first_token_ms": FIRST_TOKEN_MS,
+    "reported_cost": REPORTED_COST,
+    "operation": OPERATION,
+    "kind": KIND,
+}
+
+# Our own names, on the span, in its baggage, on the spans around it or on its resource.
 OURS = (
     "team",
     "feature",
@@ -196,6 +211,8 @@ OURS = (
     "session_id",
     "task_id",
 )
+# How others call two of them; after our own spellings.
+USUAL = {"end_user": END_USER, "session_id": SESSION}
 # In front of our name, with and without ``finops.`` before it.
 METADATA = (
     "traceloop.association.properties.",
@@ -286,6 +303,7 @@ _NOT_PROVIDERS = frozenset({"token_count", "usage", "request", "response", "cost
 _NOT_CONTENT = frozenset({"gen_ai.prompt.version", "gen_ai.prompt.name"})
 
 
+_LAST = 1_000_000  # after every place
 # For an attribute the names it may hold, each with its place among that name's spellings.
 Index = Mapping[str, Sequence[tuple[str, int]]]
 
@@ -301,15 +319,16 @@ def index_of(spellings: Mapping[str, Sequence[str]]) -> Index:
 
 def told(attributes: Mapping[str, Any], index: Index) -> dict[str, Any]:  # Any: values of attributes
     """The value of each name that is there: of several spellings the first."""
-    best: dict[str, tuple[int, Any]] = {}
+    found: dict[str, Any] = {}
+    places: dict[str, int] = {}
     for attribute, value in attributes.items():
-        if attribute in index and value is not None and value != "":
-            for name, place in index[attribute]:
-                if name not in best or place < best[name][0]:
-                    best[name] = place, value
-    return {name: value for name, (_, value) in best.items()}
+        for name, place in index.get(attribute, ()):
+            if place < places.get(name, _LAST) and value is not None and value != "":
+                places[name], found[name] = place, value
+    return found
 
 
+@lru_cache(maxsize=4096)
 def is_content(key: str) -> bool:
     """Whether an attribute of this name may hold what was asked or answered."""
     if key.startswith(_CONTENT_PREFIXES):

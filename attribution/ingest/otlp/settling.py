@@ -1,7 +1,8 @@
 """From held spans to the books: each call once, however many spans tell of it.
 
-A span waits a moment for its relatives. Then it is a call of its own unless a span inside it tells of
-the same call (it is a container), or a span around it was booked before (its usage is counted there).
+A span waits a moment for its relatives, most of all for the one right around it. Then it is a call of
+its own unless a span inside it tells of the same call (it is a container), or a span around it was
+booked before (its usage is counted there).
 The decision is committed before anything is booked and never taken twice, so a crash between the two
 books the same again, which its identity makes a duplicate.
 """
@@ -34,7 +35,7 @@ _MOST_ANCESTORS = 100
 _NEAR_US = 60_000_000
 _APART_US = 1_000_000  # a span that is written when a stream has ended begins after it
 
-_decode_said = msgspec.json.Decoder(dict[str, str]).decode
+_decode_said = msgspec.json.Decoder(tuple[dict[str, str], dict[str, str]]).decode
 _decode = msgspec.msgpack.Decoder(Event).decode
 Key = tuple[UUID, int]
 
@@ -91,8 +92,10 @@ twin AS (
 )"""
 _DECIDE = f"""
 WITH RECURSIVE due AS MATERIALIZED (
-    SELECT trace_id, span_id, has_usage, likeness, ended_us FROM otlp_span
+    SELECT trace_id, span_id, has_usage, likeness, ended_us FROM otlp_span s
     WHERE fate = {Fate.WAITING.value} AND received_at < clock_timestamp() - %(wait)s::interval
+      AND (parent_id IS NULL OR received_at < clock_timestamp() - %(patience)s::interval
+           OR EXISTS (SELECT FROM otlp_span p WHERE p.trace_id = s.trace_id AND p.span_id = s.parent_id))
     ORDER BY received_at LIMIT {AT_ONCE}
 ),{_AROUND},{_RELATED},{_TWINS},
 decided AS (
@@ -113,7 +116,7 @@ WHERE otlp_span.trace_id = decided.trace_id AND otlp_span.span_id = decided.span
 # What is decided but not written, with what the spans around it say, the nearest first.
 _TO_BOOK = f"""
 WITH RECURSIVE due AS MATERIALIZED (
-    SELECT trace_id, span_id, api_key, key_team, event FROM otlp_span
+    SELECT trace_id, span_id, api_key, key_team, event, said FROM otlp_span
     WHERE fate = {Fate.BOOKING.value} ORDER BY received_at LIMIT {AT_ONCE}
 ),{_AROUND},
 told AS (
@@ -122,7 +125,7 @@ told AS (
     WHERE o.said IS NOT NULL
     GROUP BY around.trace_id, around.span_id
 )
-SELECT due.trace_id, due.span_id, due.api_key, due.key_team, due.event, told.said
+SELECT due.trace_id, due.span_id, due.api_key, due.key_team, due.event, due.said, told.said
 FROM due LEFT JOIN told USING (trace_id, span_id)
 """
 _MARK = """
@@ -152,13 +155,18 @@ class Settled:
 def settle(*, wait: timedelta | None = None) -> Settled:
     """Decide on every span that has waited long enough and book the calls; nothing while another does.
 
-    ``wait`` is how long a span waits for its relatives, by default OTLP_SETTLE_SECONDS.
+    ``wait`` is how long a span waits for its relatives, by default OTLP_SETTLE_SECONDS, and longer where
+    the span right around it has not come.
     """
-    wait = timedelta(seconds=settings.OTLP_SETTLE_SECONDS) if wait is None else wait
+    if wait is None:
+        wait = timedelta(seconds=settings.OTLP_SETTLE_SECONDS)
+        patience = max(wait, timedelta(seconds=settings.OTLP_PARENT_SECONDS))
+    else:
+        patience = wait
     decided = booked = refused = 0
     with _alone() as is_alone:
         while is_alone:
-            number = _decide(wait)
+            number = _decide(wait, patience)
             kept, bad = _book()
             decided, booked, refused = decided + number, booked + kept, refused + bad
             if not number and not kept and not bad:
@@ -193,9 +201,9 @@ def _alone() -> Iterator[bool]:
 
 
 @transaction.atomic
-def _decide(wait: timedelta) -> int:
+def _decide(wait: timedelta, patience: timedelta) -> int:
     with connection.cursor() as cursor:
-        cursor.execute(_DECIDE, _seconds(wait=wait))
+        cursor.execute(_DECIDE, _seconds(wait=wait, patience=patience))
         return int(cursor.rowcount)
 
 
@@ -207,8 +215,9 @@ def _book() -> tuple[int, int]:
     if not rows:
         return 0, 0
     by_key: dict[tuple[str, str], list[Event]] = defaultdict(list)
-    for _, _, api_key, key_team, event, around in rows:
-        by_key[api_key, key_team].append(_complete(_decode(bytes(event)), key_team, around or ()))
+    for _, _, api_key, key_team, event, own, around in rows:
+        call = _decode(bytes(event))
+        by_key[api_key, key_team].append(_complete(call, key_team, own, around) if around else call)
     refused: set[str] = set()
     for (api_key, key_team), events in by_key.items():
         refused |= _write(events, Sender("", api_key, key_team))
@@ -216,12 +225,19 @@ def _book() -> tuple[int, int]:
     return len(rows) - len(refused), len(refused)
 
 
-def _complete(event: Event, key_team: str, around: Sequence[str]) -> Event:
-    """What the call itself does not say, as the nearest span around it does; never another key's team."""
-    for said in around:
-        for name, value in _decode_said(said).items():
-            if getattr(event, name) is None and not (name == "team" and key_team not in ("", value)):
-                setattr(event, name, value)
+def _complete(event: Event, key_team: str, own: str | None, around: Sequence[str]) -> Event:
+    """The call with what the spans around it say, the nearest first; never with another key's team.
+
+    What a span says goes before what resources say, its own before those of the spans around.
+    """
+    layers = [_decode_said(said) for said in (own, *around) if said]
+    told: dict[str, str] = {}
+    for said in (*(of_span for of_span, _ in layers), *(of_resource for _, of_resource in layers)):
+        for name, value in said.items():
+            if name != "team" or key_team in ("", value):
+                told.setdefault(name, value)
+    for name, value in told.items():
+        setattr(event, name, value)
     return event
 
 

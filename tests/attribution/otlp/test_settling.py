@@ -118,6 +118,18 @@ def test_nothing_is_booked_before_it_has_waited(send: Send) -> None:
     assert booked() == []
 
 
+@pytest.mark.parametrize("has_come", [True, False])
+def test_a_call_waits_longer_for_the_span_right_around_it(send: Send, has_come: bool) -> None:
+    send(chat(2, inside=1), *([span(1)] if has_come else []))
+    OtlpSpan.objects.update(received_at=timezone.now() - timedelta(seconds=3))
+
+    assert settling.settle().booked == has_come
+
+    OtlpSpan.objects.update(received_at=timezone.now() - timedelta(seconds=7))
+    settling.settle()
+    assert booked() == [(100, 10)]
+
+
 def test_a_crash_between_deciding_and_writing_books_the_same(
     send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +146,23 @@ def test_a_crash_between_deciding_and_writing_books_the_same(
 
     assert booked() == [(300, 30)]
     assert rows("fate, count(*)", "otlp_span GROUP BY 1")[0][0] == Fate.BOOKED
+
+
+def test_spans_go_before_resources_and_the_nearest_first(send: Send) -> None:
+    around = {"finops.tier": "of-parent", "finops.feature": "of-parent", "finops.environment": "of-parent"}
+    send(
+        span(1, around),
+        resource={"service.name": "web", "finops.step": "of-parents-resource", "finops.team": "web"},
+    )
+    send(
+        chat(2, inside=1, attributes={"finops.tier": "of-call"}),
+        resource={"service.name": "gateway", "finops.feature": "of-resource", "finops.team": "gateway"},
+    )
+    settle()
+
+    assert rows("source, tier, feature, environment, team, step", "dimension_set") == [
+        ("gateway", "of-call", "of-parent", "of-parent", "gateway", "of-parents-resource")
+    ]
 
 
 def test_a_call_says_what_the_span_around_it_says(send: Send) -> None:
