@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from attribution.ingest.identity import identity_of
 from attribution.ingest.post import Post
 from attribution.ingest.schema import Event
 from attribution.ingest.times import instant, microseconds
 from attribution.ingest.usage_exports import OPERATION, SECONDS
-from finops.core.errors import FieldProblem
+from finops.core import outage
+from finops.core.errors import FieldProblem, Unavailable
 
 _PROJECTS = ("project_id", "workspace_id")
 _LOCK = "hashtext('attribution.report_periods')"
@@ -47,13 +48,20 @@ def claim(post: Post) -> None:
     """Claim the periods of a batch's report rows, until its import is undone; rows that are covered are out.
 
     Rows that claimed theirs before are left to their identity. To be called right before the batch is
-    written: a claim that nothing came of does no harm, for the same rows may be sent again.
+    written: a claim that nothing came of does no harm, for the same rows may be sent again. Raises
+    Unavailable while the database is away.
     """
     problems: list[FieldProblem | None] = [None] * len(post.events)
     rows = list(_rows(post.events))
     # A day after its hours, or before them: each width sees what the ones before it have claimed.
-    for width in dict.fromkeys(row.width for row in rows):
-        _claim([row for row in rows if row.width == width], post.import_id, problems)
+    try:
+        for width in dict.fromkeys(row.width for row in rows):
+            _claim([row for row in rows if row.width == width], post.import_id, problems)
+    except (OperationalError, InterfaceError) as error:
+        if not connection.in_atomic_block:
+            connection.close()
+        outage.note_away(error)
+        raise Unavailable("The database is away: nothing was kept. Try again.") from error
     if any(problems):
         for place, problem in enumerate(problems):
             if problem:

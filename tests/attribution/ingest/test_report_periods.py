@@ -10,15 +10,18 @@ import pytest
 from django.test import Client
 
 from attribution import imports, refused_rows
-from attribution.ingest import writer
+from attribution.ingest import report_periods, writer
 from attribution.ingest.files import SourceFile
 from attribution.ingest.formats import FORMATS
+from attribution.ingest.intake import Sender, admit
 from attribution.ingest.layout import Layout
+from attribution.ingest.native import from_records
+from attribution.ingest.usage_exports import openai_events
 from attribution.models import DataImport, Quarantined, ReportPeriod
 from attribution.quarantining import replay
 from finops.accounts.models import Role, User
 from finops.accounts.permissions import principal_of_person
-from finops.core.errors import InvalidInput
+from finops.core.errors import InvalidInput, Unavailable
 from tests.attribution.ingest.conftest import rows
 from tests.attribution.ingest.test_usage_exports import (
     DAY,
@@ -136,6 +139,15 @@ def test_an_import_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
         summary = imports.follow(made, file, batch=10)
 
     assert (summary.accepted, summary.duplicates, summary.quarantined) == (38, 10, 0)
+
+
+def test_a_database_that_is_away_is_said_to_be_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    (record,) = openai_events(page(openai_result())["data"])
+    post = admit(from_records([record]), Sender("files"))
+    monkeypatch.setattr(report_periods, "_COVERED", "SELECT pg_terminate_backend(pg_backend_pid())")
+
+    with pytest.raises(Unavailable):
+        report_periods.claim(post)
 
 
 def options() -> dict[str, Any]:
