@@ -15,17 +15,18 @@ from finops.core.meters import USAGE_FIELDS
 
 FIXTURES = Path(__file__).parent / "fixtures"
 SCENARIOS: dict[str, Any] = json.loads((FIXTURES / "manifest.json").read_text())["scenarios"]
+OF_A_PROXY: dict[str, Any] = json.loads((FIXTURES / "proxy" / "manifest.json").read_text())["scenarios"]
 # The answer of a stream is put together by the client, without the date of the model.
 UNDATED = {"chat_stream", "chat_stream_without_usage", "messages_stream_caches"}
 
 pytestmark = pytest.mark.django_db
 
 
-def events_of(scenario: dict[str, Any]) -> list[Event]:
+def events_of(scenario: dict[str, Any], folder: Path = FIXTURES) -> list[Event]:
     """What the files of a scenario are taken for; nothing of them may be refused."""
     events: list[Event] = []
     for file in scenario["files"]:
-        arrivals = parse((FIXTURES / file["file"]).read_bytes(), file["content_type"])
+        arrivals = parse((folder / file["file"]).read_bytes(), file["content_type"])
         admit(arrivals, Sender("litellm"))
         assert not arrivals.rejected
         events += arrivals.events
@@ -76,3 +77,18 @@ def test_tags_of_a_request_become_a_feature_and_tags() -> None:
     assert event.tags is not None
     assert event.tags["production"] == "true"
     assert event.service_tier == "default"
+
+
+@pytest.mark.parametrize("name", OF_A_PROXY)
+def test_a_proxy_tells_every_call_with_its_true_usage_and_its_team(name: str) -> None:
+    scenario = OF_A_PROXY[name]
+    events = events_of(scenario, FIXTURES / "proxy")
+
+    assert len(events) == len(scenario["calls"])
+    for event, call in zip(events, scenario["calls"], strict=True):
+        counts = {field for field in USAGE_FIELDS if field in call}
+        assert told(event, counts) == {field: call[field] for field in counts}
+        assert (event.provider, event.status) == (call["provider"], call["status"])
+        # The answer goes by the proxy's name for the model: then it is the one that was routed to.
+        assert event.model in {call["model"], call["model_requested"]}
+        assert event.team == "Payments"

@@ -32,8 +32,11 @@ from tests.attribution.otlp.usages import USAGES, Usage
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = ROOT / "docs" / "sending-events"
 OURS, APART = sys.executable, str(ROOT / ".venv-snippets" / "bin" / "python")
+FIXTURES = Path(__file__).parent / "fixtures"
+LITELLM = Path(__file__).parents[1] / "litellm" / "fixtures"
 USED = Usage(2048, 64, cache_read_tokens=1536)
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+_EXPORT = re.compile(r'^export (\w+)="?(.*?)"?$', re.MULTILINE)
 _KEY = re.compile(r"(?<![A-Z_])KEY\b")
 _BOOKED = """
     SELECT slot.provider, slot.model, e.input + e.cache_read, e.cache_read, e.output + e.reasoning,
@@ -73,7 +76,7 @@ SNIPPETS = [
     Snippet("pydantic-ai", session=None),
 ]
 
-# vLLM needs a GPU: the span that its source makes, sent by the exporter that it makes, with its arguments.
+# vLLM has 3 GB: the span that it makes, sent by the exporter that it makes, with its arguments.
 AS_VLLM_DOES = """
 import os, sys
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -85,7 +88,7 @@ assert os.environ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"] == "http/protobuf"
 provider = TracerProvider(resource=Resource.create({"vllm.process_id": str(os.getpid())}))
 provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=os.environ["ENDPOINT"])))
 counts = {"gen_ai.usage.prompt_tokens": 120, "gen_ai.usage.completion_tokens": 30}
-provider.get_tracer("vllm.llm_engine").start_span("llm_request", attributes=counts).end()
+provider.get_tracer("vllm.tracing.otel").start_span("llm_request", attributes=counts).end()
 provider.shutdown()
 """
 
@@ -185,6 +188,37 @@ def test_the_collector_sends_here_what_is_taken(live_server: LiveServer, client:
     assert pipeline["exporters"] == [*told["exporters"]]
     assert told["processors"]["batch/finops"]["send_batch_max_size"] <= MOST_SPANS
     assert int(told["processors"]["batch/finops"]["timeout"].rstrip("s")) < settings.OTLP_SETTLE_SECONDS
+
+
+def test_a_litellm_proxy_sends_here_what_is_taken(live_server: LiveServer, client: Client) -> None:
+    told = yaml.safe_load(blocks("litellm", "yaml")[0])
+    (name,) = told["litellm_settings"]["callbacks"]
+    callback = told["callback_settings"][name]
+    exported = dict(_EXPORT.findall(environment("litellm")))
+    of_spans = issue_key("spans")
+    header, _, value = exported["OTEL_HEADERS"].partition("=")  # as LiteLLM parts it: nothing is decoded
+
+    by_callback = client.post(
+        urlsplit(callback["endpoint"]).path,
+        (LITELLM / "proxy" / "cached.1.json").read_bytes(),
+        content_type="application/json",
+        headers={"Authorization": _KEY.sub(issue_key("docs"), callback["headers"]["Authorization"])},
+    )
+    by_spans = [
+        client.post(
+            urlsplit(exported["OTEL_ENDPOINT"]).path,
+            body.read_bytes(),
+            content_type="application/x-protobuf",
+            headers={header: _KEY.sub(of_spans, value)},
+        )
+        for body in sorted((FIXTURES / "litellm_proxy").glob("cached.*.pb"))
+    ]
+    settle()
+
+    assert {answer.status_code for answer in (by_callback, *by_spans)} == {200}
+    told_by = {row[5]: (row[6:8], row[2:5], row[9]) for row in rows(_BOOKED)}
+    assert set(told_by.values()) == {(("Payments", "search"), (2048, 1536, 64), "user-3")}
+    assert len(told_by) == 2
 
 
 def test_vllm_is_named_by_its_resource(live_server: LiveServer, tmp_path: Path) -> None:
