@@ -120,7 +120,13 @@ def _prepare(posts: Sequence[Post]) -> _Batch:
         names = [event.customer for event in columns.events]
         customer_ids = customers.resolve(names)
         named = slots.unit_meter_ids({name for _, name, _ in found if not isinstance(name, Meter)})
-    units = [(row, name if isinstance(name, Meter) else named[name], n) for row, name, n in found]
+        # Quantities as they are charged; the content of an event remains what it said.
+        units = [
+            (row, name, n)
+            if isinstance(name, Meter)
+            else (row, named[name], slots.charged(int(slot_ids[row]), name, n))
+            for row, name, n in found
+        ]
     tails = copying.tails(columns.events, columns.details())
     content = content_hashes(
         [sets[:, 1], np.array([number for _, number in facts]), *said_in_numbers.values()],
