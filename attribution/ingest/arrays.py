@@ -47,6 +47,10 @@ class Smallints(_Fixed):
     element, oid, kind = 21, 1005, ">i2"
 
 
+class Integers(_Fixed):
+    element, oid, kind = 23, 1007, ">i4"
+
+
 class Bigints(_Fixed):
     element, oid, kind = 20, 1016, ">i8"
 

@@ -27,6 +27,11 @@ class OtlpSpan(models.Model):
     received_at = models.DateTimeField()
     fate = models.SmallIntegerField(choices=Fate)
     has_usage = models.BooleanField()
+    input_tokens = models.IntegerField(db_default=0)
+    output_tokens = models.IntegerField(db_default=0)
+    is_embedding = models.BooleanField(db_default=False)
+    # What a call says, as a number, to know a repetition from a conflict.
+    content = models.BigIntegerField(null=True)
     # The same for spans that may tell of one call without being inside each other: see ``settling``.
     likeness = models.BigIntegerField(null=True)
     is_innermost = models.BooleanField()  # made by the provider's own SDK

@@ -42,30 +42,54 @@ Key = tuple[UUID, int]
 # Each call and every span around it, in the traces of ``due``.
 _AROUND = f"""
 around AS (
-    SELECT s.trace_id, s.span_id, s.has_usage, s.parent_id AS outer_id, 1 AS depth
+    SELECT s.trace_id, s.span_id, s.has_usage, s.is_embedding, s.input_tokens, s.output_tokens,
+           s.parent_id AS outer_id, 1 AS depth
     FROM otlp_span s
     WHERE s.trace_id IN (SELECT trace_id FROM due) AND s.fate <> {Fate.LINK.value} AND s.parent_id IS NOT NULL
     UNION ALL
-    SELECT a.trace_id, a.span_id, a.has_usage, p.parent_id, a.depth + 1
+    SELECT a.trace_id, a.span_id, a.has_usage, a.is_embedding, a.input_tokens, a.output_tokens,
+           p.parent_id, a.depth + 1
     FROM around a JOIN otlp_span p ON p.trace_id = a.trace_id AND p.span_id = a.outer_id
     WHERE p.parent_id IS NOT NULL AND a.depth < {_MOST_ANCESTORS}
 )"""
 # Spans with calls inside them, and calls with one around them that is in the books. An attempt that
-# failed without usage tells of another call than a span around it that has usage.
+# failed without usage tells of another call than a span around it that has usage; so does an embedding
+# inside a chat. A span has usage of its own when it cannot repeat what is inside: no call inside has
+# its input or its output, nor has their sum, and it has less of one than they have together. Where
+# only a part of what is inside has come, that is never so.
 _RELATED = f"""
+inside AS (
+    SELECT a.trace_id, a.span_id, a.outer_id, a.has_usage, a.input_tokens, a.output_tokens,
+           a.has_usage AND a.is_embedding = o.is_embedding AS is_alike,
+           o.has_usage AS is_in_usage, o.fate AS outer_fate,
+           o.input_tokens AS outer_input, o.output_tokens AS outer_output
+    FROM around a JOIN otlp_span o ON o.trace_id = a.trace_id AND o.span_id = a.outer_id
+),
+innermost AS (
+    SELECT i.*, NOT EXISTS (SELECT FROM around n WHERE n.trace_id = i.trace_id AND n.outer_id = i.span_id
+                            AND n.has_usage) AS is_leaf
+    FROM inside i
+),
 holder AS (
-    SELECT trace_id, outer_id AS span_id, bool_or(has_usage) AS repeats_usage
-    FROM around GROUP BY trace_id, outer_id
+    SELECT trace_id, outer_id AS span_id,
+           coalesce(bool_or(is_alike), false)
+           AND (bool_or(is_alike AND input_tokens > 0 AND input_tokens = outer_input)
+                OR bool_or(is_alike AND output_tokens > 0 AND output_tokens = outer_output)
+                OR sum(input_tokens) FILTER (WHERE is_alike AND is_leaf) = min(outer_input)
+                OR sum(output_tokens) FILTER (WHERE is_alike AND is_leaf) = min(outer_output)
+                OR (sum(input_tokens) FILTER (WHERE is_alike AND is_leaf) <= min(outer_input)
+                    AND sum(output_tokens) FILTER (WHERE is_alike AND is_leaf) <= min(outer_output))
+           ) AS repeats_usage
+    FROM innermost GROUP BY trace_id, outer_id
 ),
 held AS (
-    SELECT DISTINCT around.trace_id, around.span_id
-    FROM around JOIN otlp_span o ON o.trace_id = around.trace_id AND o.span_id = around.outer_id
-    WHERE o.has_usage
+    SELECT DISTINCT trace_id, span_id FROM inside WHERE is_in_usage
 ),
 counted AS (
-    SELECT DISTINCT around.trace_id, around.span_id
-    FROM around JOIN otlp_span o ON o.trace_id = around.trace_id AND o.span_id = around.outer_id
-    WHERE o.fate IN ({Fate.BOOKING.value}, {Fate.BOOKED.value}) AND (around.has_usage OR NOT o.has_usage)
+    SELECT DISTINCT trace_id, span_id FROM inside
+    WHERE outer_fate IN ({Fate.BOOKING.value}, {Fate.BOOKED.value})
+      AND (NOT is_in_usage
+           OR (is_alike AND (input_tokens <= outer_input OR output_tokens <= outer_output)))
 )"""
 # Two spans of one call need not be inside each other: the provider's own SDK begins a trace of its own
 # for a stream. They agree in process, provider and tokens, and in time; the SDK's first with the other
@@ -246,7 +270,9 @@ def _write(events: list[Event], sender: Sender) -> set[str]:
     outcome = take_in(Arrivals(events, list(range(len(events)))), sender)
     rejected = outcome.arrivals.rejected
     quarantine.keep_invalid(
-        (sender.api_key, each.event_id or "", each.problem, each.said) for each in rejected
+        ((sender.api_key, each.event_id or "", each.problem, each.said) for each in rejected),
+        api_key=sender.api_key,
+        key_team=sender.team,
     )
     return {each.event_id or "" for each in rejected}
 

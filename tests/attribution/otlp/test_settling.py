@@ -91,6 +91,34 @@ def test_a_failed_attempt_inside_a_call_is_an_attempt_of_its_own(send: Send) -> 
     assert rows("status, detail->>'error_type'") == [(0, None), (1, "RateLimitError")]
 
 
+SMALLER = [chat(1, (100, 10)), chat(2, (200, 20), inside=1)]
+WITH_EMBEDDING = [
+    chat(1, (500, 50)),
+    chat(2, (40, 0), {"gen_ai.operation.name": "embeddings"}, inside=1),
+    chat(3, (60, 0), {"gen_ai.operation.name": "embeddings"}, inside=1),
+]
+REPEATING_WITH_EMBEDDING = [*WITH_EMBEDDING[:2], chat(3, (500, 50), inside=1)]
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("pause", [False, True], ids=["at once", "each settled before the next"])
+@pytest.mark.parametrize(
+    ("family", "tokens"),
+    [(SMALLER, 330), (WITH_EMBEDDING, 650), (REPEATING_WITH_EMBEDDING, 590)],
+    ids=["less than inside", "embeddings inside", "embedding and repetition inside"],
+)
+def test_usage_of_its_own_counts_beside_that_inside(
+    send: Send, family: list[Span], tokens: int, backwards: bool, pause: bool
+) -> None:
+    for each in reversed(family) if backwards else family:
+        send(each)
+        if pause:
+            settle()
+    settle()
+
+    assert sum(map(sum, booked())) == tokens
+
+
 def test_the_same_spans_again_change_nothing(send: Send) -> None:
     family = (chat(1, (300, 30)), chat(2, (300, 30), inside=1))
 

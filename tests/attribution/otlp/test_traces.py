@@ -225,12 +225,21 @@ def test_a_call_without_usage_is_no_call_and_one_that_failed_is(send: Send) -> N
     assert rows("SELECT input, output, status FROM call_event") == [(0, 0, 2)]
 
 
+BEYOND_ALL_TIME = as_json(chat(1)).replace(b'"endTimeUnixNano": "', b'"endTimeUnixNano": "9999999999')
+
+
 @pytest.mark.parametrize(
     ("body", "media", "headers", "status"),
     [
         (b"\xff\xff\xff", "application/x-protobuf", {}, 400),
         (b"{", "application/json", {}, 400),
         (b'{"resourceSpans": 1}', "application/json", {}, 400),
+        (
+            as_json(chat(1)).replace(b'"endTimeUnixNano": "', b'"endTimeUnixNano": "9999999999'),
+            "application/json",
+            {},
+            400,
+        ),
         (b"", "text/csv", {}, 415),
         (b"", "application/x-protobuf", {"Content-Encoding": "br"}, 415),
         (b"", "application/x-protobuf", {"Authorization": ""}, 401),
@@ -256,10 +265,48 @@ def test_a_key_that_may_not_send_is_refused(client: Client) -> None:
     assert client.get(URL).status_code == 405
 
 
-def test_ids_of_nothing_are_no_spans(send: Send) -> None:
-    send(chat(trace="0" * 32))
+@pytest.mark.parametrize("trace", ["0" * 32, "ab" * 8, ""])
+def test_ids_of_nothing_are_no_spans(send: Send, trace: str) -> None:
+    partial = send(chat(trace=trace), chat(2)).partial_success
 
-    assert not OtlpSpan.objects.exists()
+    assert OtlpSpan.objects.count() == 1
+    assert partial.rejected_spans == 1
+    assert "span_id invalid" in partial.error_message
+
+
+def test_other_content_under_known_ids_is_a_conflict(send: Send) -> None:
+    first, other = chat(1, (100, 10)), chat(1, (200, 20))
+    assert not send(first, chat(2)).HasField("partial_success")
+
+    partial = send(other, chat(3)).partial_success
+    send(other)
+    settle()
+
+    assert partial.rejected_spans == 1
+    assert "conflict" in partial.error_message
+    assert booked() == [(100, 10)] * 3
+    assert rows("SELECT reason, event_id FROM quarantine") == [("conflict", f"{TRACE}:{1:016x}")]
+    assert not send(first).HasField("partial_success")
+
+
+def test_null_in_json_says_nothing(client: Client) -> None:
+    told = json.loads(as_json(chat(1)))
+    one = told["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
+    one |= {"parentSpanId": None, "events": None, "status": None}
+    one["attributes"] += [{"key": "nothing", "value": None}]
+    told["resourceSpans"][0]["scopeSpans"][0]["scope"] = {"name": None}
+    told["resourceSpans"] += [{"resource": {"attributes": None}, "scopeSpans": None}]
+
+    answer = client.post(
+        URL,
+        json.dumps(told),
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {issue_key('json')}"},
+    )
+
+    assert (answer.status_code, answer.json()) == (200, {})
+    settle()
+    assert booked() == [(100, 10)]
 
 
 def test_what_is_acknowledged_and_refused_later_is_kept_aside(
