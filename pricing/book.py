@@ -283,11 +283,12 @@ def _most_specific(rows: Sequence[BookRow]) -> list[BookRow]:
     """The rows of the best match of model, region and host (all bands and schedules of it)."""
     if not rows:
         return []
-    best = max(_specificity(row) for row in rows)
-    return [row for row in rows if _specificity(row) == best]
+    best = max(specificity(row) for row in rows)
+    return [row for row in rows if specificity(row) == best]
 
 
-def _specificity(row: BookRow) -> tuple[int, int, bool]:
+def specificity(row: BookRow) -> tuple[int, int, bool]:
+    """By what one row comes before another that applies too: model, then region, then host."""
     return (weight(row.model), weight(row.region), bool(row.host))
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from fnmatch import translate
+import string
+from fnmatch import fnmatchcase, translate
 from functools import lru_cache
 
 _WILD = re.compile(r"\[[^]]*\]|[*?]")
 _EXACT = 10_000  # outweighs every pattern
+_LETTERS = frozenset(set(string.printable.lower()) - set(string.whitespace))
+Part = str | frozenset[str]  # "*", or the letters that one place may have
 
 
 def is_pattern(name: str) -> bool:
@@ -29,6 +32,13 @@ def weight(pattern: str) -> int:
     return _EXACT if not is_pattern(pattern) else 1 + len(_WILD.sub("", pattern))
 
 
+def overlap(one: str, other: str) -> bool:
+    """Whether any name fits both; without regard to case."""
+    if not is_pattern(one) and not is_pattern(other):
+        return one.lower() == other.lower()
+    return _overlap(_parts(one.lower()), _parts(other.lower()))
+
+
 def retarget(pattern: str, target: str, name: str) -> str:
     """The name that an alias leads to; a trailing ``*`` of the target is what the pattern's matched."""
     if not target.endswith("*"):
@@ -40,3 +50,25 @@ def retarget(pattern: str, target: str, name: str) -> str:
 @lru_cache(maxsize=4096)
 def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(translate(pattern), re.IGNORECASE)
+
+
+def _parts(pattern: str) -> tuple[Part, ...]:
+    parts: list[Part] = []
+    for piece in re.findall(r"\[[^]]*\]|.", pattern):
+        if piece == "*":
+            parts.append(piece)
+        elif is_pattern(piece):
+            parts.append(frozenset(letter for letter in _LETTERS if fnmatchcase(letter, piece)))
+        else:
+            parts.append(frozenset(piece))
+    return tuple(parts)
+
+
+@lru_cache(maxsize=65_536)
+def _overlap(one: tuple[Part, ...], other: tuple[Part, ...]) -> bool:
+    for star, rest in ((one, other), (other, one)):
+        if star and star[0] == "*":
+            return _overlap(star[1:], rest) or (bool(rest) and _overlap(star, rest[1:]))
+    if not one or not other:
+        return not one and not other
+    return bool(frozenset(one[0]) & frozenset(other[0])) and _overlap(one[1:], other[1:])
