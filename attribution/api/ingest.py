@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from typing import Any
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
@@ -16,32 +18,55 @@ from attribution.api.ingest_shapes import EventsBody, EventsOutcome, EventsSpool
 from attribution.ingest import counters
 from attribution.ingest.bodies import read_body
 from attribution.ingest.intake import Sender
-from attribution.ingest.native import parse
+from attribution.ingest.native import Arrivals, parse
 from attribution.ingest.spooled_events import take_in_or_spool
 from finops.accounts.authentication import Unauthenticated, authenticate_key
+from finops.accounts.idempotency import HEADER, REPLAYED, Repetition
 from finops.accounts.models import ApiKey, Scope
 from finops.core.errors import FinopsError, NotAllowed
 from finops.core.problems import problem_response
 from finops.core.shapes import Problem
 
 _encode = msgspec.json.Encoder().encode
+# What else a batch may be answered, for the OpenAPI document.
+REFUSED = {(status, "application/problem+json"): Problem for status in (400, 401, 403, 413, 415, 422, 503)}
 
 
 @csrf_exempt
 def post_events(request: HttpRequest) -> HttpResponse:
-    """Take in a batch of events; 200 says that what it counts as accepted is durable.
+    """Take in a batch of events."""
+    return answer_batch(request, parse)
+
+
+def answer_batch(request: HttpRequest, parse_body: Callable[[bytes, str], Arrivals]) -> HttpResponse:
+    """Take in what is in the body; 200 says that what it counts as accepted is durable.
 
     So is what 202 counts as spooled: the database is away, and it is on this host's disk.
     """
     try:
-        sender = Sender.of(ingest_key(request.META.get("HTTP_AUTHORIZATION", "")))
-        arrivals = parse(read_body(request), request.META.get("CONTENT_TYPE", ""))
-        outcome = take_in_or_spool(arrivals, sender)
+        key = ingest_key(request.META.get("HTTP_AUTHORIZATION", ""))
+        body = read_body(request)
+        repetition = _repetition(request, key, body)
+        if repetition and (first := repetition.first_answer()):
+            return _answered(*first, {REPLAYED: "true"})
+        arrivals = parse_body(body, request.META.get("CONTENT_TYPE", ""))
+        outcome = take_in_or_spool(arrivals, Sender.of(key))
     except FinopsError as error:
         return problem_response(error)
     counters.count(outcome)
-    status = HTTPStatus.ACCEPTED if outcome.spooled else HTTPStatus.OK
-    return HttpResponse(_encode(outcome.as_dict()), status=status, content_type="application/json")
+    status, answer = HTTPStatus.ACCEPTED if outcome.spooled else HTTPStatus.OK, outcome.as_dict()
+    if repetition:
+        repetition.keep(status, answer)
+    return _answered(status, answer)
+
+
+def _repetition(request: HttpRequest, key: ApiKey, body: bytes) -> Repetition | None:
+    name = request.headers.get(HEADER)
+    return None if name is None else Repetition(key, name, request.path, body)
+
+
+def _answered(status: int, answer: Any, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    return HttpResponse(_encode(answer), status=status, content_type="application/json", headers=headers)
 
 
 def ingest_key(authorization: str) -> ApiKey:
@@ -74,7 +99,7 @@ class SendEvents(APIView):
         responses={
             200: EventsOutcome,
             202: EventsSpooled,
-            **{(status, "application/problem+json"): Problem for status in (400, 401, 403, 413, 415, 503)},
+            **REFUSED,
         },
     )
     def post(self, request: Request) -> Response:

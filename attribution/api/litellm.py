@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
-
-import msgspec
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.utils import extend_schema
@@ -12,31 +9,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from attribution.api.ingest import ingest_key
+from attribution.api.ingest import REFUSED, answer_batch
 from attribution.api.ingest_shapes import EventsOutcome, EventsSpooled
-from attribution.ingest import counters, litellm
-from attribution.ingest.bodies import read_body
-from attribution.ingest.intake import Sender
-from attribution.ingest.spooled_events import take_in_or_spool
-from finops.core.errors import FinopsError
-from finops.core.problems import problem_response
-from finops.core.shapes import Problem
+from attribution.ingest import litellm
 
 _PAYLOAD = {"type": "object", "description": "A StandardLoggingPayload, as LiteLLM logs it."}
-_encode = msgspec.json.Encoder().encode
 
 
 def _post(request: HttpRequest) -> HttpResponse:
-    """Take in what the proxy logged; 200 says that what it counts as accepted is durable."""
-    try:
-        sender = Sender.of(ingest_key(request.META.get("HTTP_AUTHORIZATION", "")))
-        arrivals = litellm.parse(read_body(request), request.META.get("CONTENT_TYPE", ""))
-        outcome = take_in_or_spool(arrivals, sender)
-    except FinopsError as error:
-        return problem_response(error)
-    counters.count(outcome)
-    status = HTTPStatus.ACCEPTED if outcome.spooled else HTTPStatus.OK
-    return HttpResponse(_encode(outcome.as_dict()), status=status, content_type="application/json")
+    """Take in what the proxy logged."""
+    return answer_batch(request, litellm.parse)
 
 
 class SendLiteLLM(APIView):
@@ -56,7 +38,7 @@ class SendLiteLLM(APIView):
         responses={
             200: EventsOutcome,
             202: EventsSpooled,
-            **{(status, "application/problem+json"): Problem for status in (400, 401, 403, 413, 415, 503)},
+            **REFUSED,
         },
     )
     def post(self, request: Request) -> Response:

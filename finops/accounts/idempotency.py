@@ -9,27 +9,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from django.core.files.uploadedfile import UploadedFile
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from finops.accounts.models import IdempotentAnswer
-from finops.accounts.permissions import principal_of
+from finops.accounts.models import ApiKey, IdempotentAnswer
+from finops.accounts.permissions import principal_of, principal_of_key
+from finops.core import outage
 from finops.core.errors import FinopsError, InvalidInput
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
 KEPT_FOR = timedelta(hours=48)
 LONGEST_KEY = 255
+_LONGEST_SECONDS = 5
 
 P = ParamSpec("P")
 View = TypeVar("View", bound=APIView)
@@ -79,6 +82,52 @@ def idempotent(handler: Handler[View, P]) -> Handler[View, P]:
     return answer
 
 
+class Repetition:
+    """``Idempotency-Key`` where what is created knows itself again: only the answer has to be kept.
+
+    Two that arrive at once may both be carried out; the second then says what was known already. While
+    the database is away no answer is found or kept.
+    """
+
+    def __init__(self, key: ApiKey, name: str, path: str, body: bytes) -> None:
+        """Raises InvalidInput for a malformed ``name``, which is what the header says."""
+        self._claim = IdempotentAnswer(
+            principal=principal_of_key(key).identity,
+            key=_well_formed(name),
+            path=path,
+            body_hash=hashlib.sha256(body).hexdigest(),
+            status=0,
+            answer={},
+        )
+
+    def first_answer(self) -> tuple[int, Any] | None:
+        """Status and body of the first one. Raises KeyUsedForAnother (422) where its body was another."""
+        first = None
+        with _unless_away():
+            first = IdempotentAnswer.objects.filter(**_identity(self._claim)).first()
+        if first is None:
+            return None
+        _check_same(first, self._claim)
+        return first.status, first.answer["body"]
+
+    def keep(self, status: int, body: Any) -> None:
+        """Keep the answer, unless another was kept meanwhile."""
+        self._claim.status, self._claim.answer = status, {"body": body, "headers": {}}
+        with _unless_away():
+            IdempotentAnswer.objects.bulk_create([self._claim], ignore_conflicts=True)
+
+
+@contextmanager
+def _unless_away() -> Iterator[None]:
+    try:
+        with outage.watched(_LONGEST_SECONDS):
+            yield
+    except (OperationalError, InterfaceError) as error:
+        if not connection.in_atomic_block:
+            connection.close()
+        outage.note_away(error)
+
+
 def forget_old_answers(now: datetime | None = None) -> int:
     """Delete answers older than ``KEPT_FOR``; how many. For the beat."""
     before = (now or timezone.now()) - KEPT_FOR
@@ -118,12 +167,16 @@ def _claim(claim: IdempotentAnswer) -> IdempotentAnswer | None:
 
 
 def _replay(first: IdempotentAnswer, claim: IdempotentAnswer) -> Response:
+    _check_same(first, claim)
+    return Response(first.answer["body"], first.status, headers={**first.answer["headers"], REPLAYED: "true"})
+
+
+def _check_same(first: IdempotentAnswer, claim: IdempotentAnswer) -> None:
     if first.body_hash != claim.body_hash:
         raise KeyUsedForAnother(
             f"The Idempotency-Key {claim.key} was used for a request with another body "
             f"at {first.created_at:%Y-%m-%dT%H:%M:%SZ}. Use a new key for a new request."
         )
-    return Response(first.answer["body"], first.status, headers={**first.answer["headers"], REPLAYED: "true"})
 
 
 def _keep(claim: IdempotentAnswer, response: Response) -> None:

@@ -64,7 +64,7 @@ def test_the_tag_comes_before_the_feature_and_the_feature_before_the_key(
     team("search", "chat")
     owned("finder", "search")
 
-    made = dimension_set(**arrived)
+    made = dimension_set(None, **arrived)
 
     assert current(made) == [(None, None, expected_team, None, None)]
     assert rule(made) == expected_rule

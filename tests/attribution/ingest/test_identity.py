@@ -155,3 +155,15 @@ def test_source_and_id_never_run_into_another_pair() -> None:
     ]
 
     assert len({tuple(identity) for identity in identities(events).tolist()}) == len(pairs)
+
+
+def test_a_request_sent_again_under_its_idempotency_key_gets_its_first_answer(send: Send) -> None:
+    once = {"Idempotency-Key": "batch-1"}
+    both = event("a"), event("b")
+    first = send(*both, **once)
+
+    assert send(*both, **once) == first
+    assert send(event("a"), event("b")).counts == (0, 2, 0, 0)
+    assert send(event("c"), **once).status == 422
+    assert send(event("c"), **{"Idempotency-Key": ""}).status == 400
+    assert send(event("a"), event("b"), key=issue_key("other"), **once).counts == (2, 0, 0, 0)
