@@ -13,6 +13,7 @@ class VersionStatus(models.TextChoices):
     DRAFT = "draft", "Draft"
     REVIEWED = "reviewed", "Reviewed"
     PUBLISHED = "published", "Published"
+    DISCARDED = "discarded", "Discarded"
 
 
 class BookVersion(models.Model):
@@ -29,6 +30,8 @@ class BookVersion(models.Model):
     created_by = models.CharField(max_length=254, blank=True)
     reviewed_at = models.DateTimeField(null=True)
     reviewed_by = models.CharField(max_length=254, blank=True)
+    discarded_at = models.DateTimeField(null=True)
+    discarded_by = models.CharField(max_length=254, blank=True)
     published_at = models.DateTimeField(null=True)
     published_by = models.CharField(max_length=254, blank=True)
     content_hash = models.CharField(max_length=64)
@@ -38,16 +41,26 @@ class BookVersion(models.Model):
         constraints = (
             models.CheckConstraint(
                 name="version_is_published_at_a_time",
-                condition=Q(status__in=[VersionStatus.DRAFT, VersionStatus.REVIEWED], published_at=None)
+                condition=~Q(status=VersionStatus.PUBLISHED) & Q(published_at=None)
                 | Q(status=VersionStatus.PUBLISHED, published_at__isnull=False),
             ),
             models.CheckConstraint(
                 name="version_is_reviewed_at_a_time",
                 condition=Q(status=VersionStatus.DRAFT, reviewed_at=None)
                 | Q(status=VersionStatus.REVIEWED, reviewed_at__isnull=False)
-                | Q(status=VersionStatus.PUBLISHED),
+                | Q(status__in=[VersionStatus.PUBLISHED, VersionStatus.DISCARDED]),
+            ),
+            models.CheckConstraint(
+                name="version_is_discarded_at_a_time",
+                condition=~Q(status=VersionStatus.DISCARDED) & Q(discarded_at=None)
+                | Q(status=VersionStatus.DISCARDED, discarded_at__isnull=False),
             ),
         )
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may still be changed, reviewed, published or discarded."""
+        return self.status in (VersionStatus.DRAFT, VersionStatus.REVIEWED)
 
     def __str__(self) -> str:
         return f"{self.label} {self.pk}"

@@ -1,0 +1,99 @@
+"""What a version adds to the price book and what it takes out, before either is written."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pricing.models import BookVersion, ModelAlias, Multiplier, Price, Rate, Versioned
+from pricing.vendored import Catalogue
+
+Row = TypeVar("Row", bound=Versioned)
+_ROW_FIELDS = ("id", "version", "superseded_by")
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Unsaved rows to add, and the ids of published rows to supersede."""
+
+    prices: Sequence[tuple[Price, list[Rate]]] = ()
+    multipliers: Sequence[Multiplier] = ()
+    aliases: Sequence[ModelAlias] = ()
+    ended: Mapping[type[Versioned], Sequence[int]] = field(default_factory=dict)
+
+    @property
+    def added(self) -> int:
+        return len(self.prices) + len(self.multipliers) + len(self.aliases)
+
+    @property
+    def superseded(self) -> int:
+        return sum(map(len, self.ended.values()))
+
+
+def of_complete_list(catalogue: Catalogue, label: str) -> Changes:
+    """What makes the book's rows of a label read as this list.
+
+    Rows that are not in the list any more, or that read otherwise, are superseded; rows that read the
+    same stay in the version that first stated them.
+    """
+    prices = Price.objects.known().filter(version__label=label).prefetch_related("rates")
+    known = {signature(price, price.rates.all()): price.pk for price in prices}
+    wanted = {signature(price, rates): (price, rates) for price, rates in catalogue.prices}
+    multipliers, old_multipliers = _difference(Multiplier, catalogue.multipliers, label)
+    aliases, old_aliases = _difference(ModelAlias, catalogue.aliases, label)
+    return Changes(
+        prices=[wanted[key] for key in wanted.keys() - known.keys()],
+        multipliers=multipliers,
+        aliases=aliases,
+        ended={
+            Price: [known[key] for key in known.keys() - wanted.keys()],
+            Multiplier: old_multipliers,
+            ModelAlias: old_aliases,
+        },
+    )
+
+
+def write_rows(changes: Changes, version: BookVersion) -> None:
+    """Insert what is added, as rows of a version that is not published."""
+    for price, _ in changes.prices:
+        price.version = version
+    Price.objects.bulk_create([price for price, _ in changes.prices])
+    for price, rates in changes.prices:
+        for rate in rates:
+            rate.price = price
+    Rate.objects.bulk_create([rate for _, rates in changes.prices for rate in rates])
+    for row in (*changes.multipliers, *changes.aliases):
+        row.version = version
+    Multiplier.objects.bulk_create(changes.multipliers)
+    ModelAlias.objects.bulk_create(changes.aliases)
+
+
+def signature(row: Versioned, rates: Iterable[Rate] = ()) -> Hashable:
+    """Everything a row says, to tell whether two say the same."""
+    said = tuple(
+        _plain(getattr(row, column.attname))
+        for column in row._meta.concrete_fields
+        if column.name not in _ROW_FIELDS
+    )
+    stated = sorted(
+        (rate.meter, rate.unit_price.normalize(), rate.per, str(rate.minimum and rate.minimum.normalize()))
+        for rate in rates
+    )
+    return (said, tuple(stated))
+
+
+def _difference(model: type[Row], listed: Iterable[Row], label: str) -> tuple[list[Row], list[int]]:
+    rows: Any = model.objects.known().filter(version__label=label)  # Any: a queryset of whichever model
+    known = {signature(row): row.pk for row in rows}
+    wanted = {signature(row): row for row in listed}
+    new = [wanted[key] for key in wanted.keys() - known.keys()]
+    return new, [known[key] for key in known.keys() - wanted.keys()]
+
+
+def _plain(value: Any) -> Hashable:  # Any: whatever a column holds
+    if isinstance(value, Mapping):
+        return tuple(sorted((key, _plain(item)) for key, item in value.items()))
+    if isinstance(value, list):
+        return tuple(_plain(item) for item in value)
+    return str(value) if value.__class__.__name__ != "Decimal" else value.normalize()
