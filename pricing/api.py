@@ -50,15 +50,14 @@ class RateCall(APIView):
         asked.is_valid(raise_exception=True)
         call = asked.validated_data
         used = _used(call)
-        tier = used.service_tier or call["service_tier"]
         facts = Facts(
             provider=call["provider"],
             model=call["model"],
             host=call["host"],
-            region=call["region"],
-            service_tier=tier,
+            region=used.region or call["region"],
+            service_tier=used.service_tier or call["service_tier"],
             processing=call["processing"],
-            speed=call["speed"],
+            speed=used.speed or call["speed"],
             from_response_cache=call.get("response_cache") == "hit",
         )
         rating = rate_usage(

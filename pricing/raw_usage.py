@@ -2,7 +2,8 @@
 
 Providers count differently: whether cached tokens are inside the input, whether reasoning is inside the
 output, what is billed at all. Each reader says what its provider means; the result always has
-inclusive totals. A whole answer may be given instead of its usage object.
+inclusive totals. A whole answer may be given instead of its usage object. An object that contradicts
+itself, or is of another API than it is said to be, is refused: a guess would be a wrong price.
 """
 
 from __future__ import annotations
@@ -10,117 +11,53 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from finops.core.errors import InvalidInput
 from finops.core.meters import Usage, inclusive, partition
+from pricing.usage_objects import UsageObject
 
 Units = dict[str, Decimal]
 
 
 class Reading(NamedTuple):
-    """What a usage object says; ``service_tier`` is the one served, where it is stated."""
+    """What a usage object says; tier, region and speed are those served, where it states them."""
 
     usage: Usage
     units: Units
     service_tier: str | None
-
-
-_LARGEST = 10**9
+    region: str | None = None
+    speed: str | None = None
 
 
 def read_usage(api_flavor: str, raw: object, *, model: str = "") -> Reading:
-    """Usage, per-call units and the service tier as served, if the object states it.
+    """What a usage object says was used and served.
 
     ``model`` is only asked where models behind one API count differently. Raises InvalidInput for an
-    unknown flavour, for an object that is none of its kind, for counts that are not whole numbers from
-    0 to 10⁹, and for parts larger than their total.
+    unknown flavour, for an object that is none of its kind or contradicts itself, for counts that are not
+    whole numbers from 0 to 10⁹, and for parts larger than their total.
     """
     reader = _READERS.get(api_flavor)
     if reader is None:
         raise InvalidInput.field("api_flavor", "unknown", f"api_flavor must be one of {', '.join(_READERS)}")
     if not isinstance(raw, Mapping):
         raise InvalidInput.field("raw_usage", "invalid", "raw_usage must be the provider's usage object")
-    reading = reader(_Object.of(raw), model)
-    partition(reading.usage)
-    return reading._replace(units={name: quantity for name, quantity in reading.units.items() if quantity})
+    given = UsageObject.of(raw)
+    reading = reader(given, model)
+    units = {name: quantity for name, quantity in reading.units.items() if quantity}
+    if not any(partition(reading.usage).values()) and not units and given.counts_tokens():
+        raise InvalidInput.field("raw_usage", "empty", f"Nothing in raw_usage is a count of {api_flavor}.")
+    return reading._replace(units=units)
 
 
-class _Object:
-    """A usage object; absent and null counts are zero, anything but whole numbers is refused."""
-
-    def __init__(self, content: Mapping[str, Any], path: str = "raw_usage") -> None:  # Any: parsed JSON
-        self.content, self.path = content, path
-
-    @classmethod
-    def of(cls, raw: Mapping[str, Any]) -> _Object:
-        """The usage object itself, also out of a whole answer."""
-        for name in ("usage", "usageMetadata", "usage_metadata"):
-            inner = raw.get(name)
-            if isinstance(inner, Mapping):
-                outer = {key: raw[key] for key in ("service_tier", "serviceTier") if key in raw}
-                return cls({**outer, **inner})
-        return cls(raw)
-
-    def count(self, *names: str) -> int:
-        """The first of these names that is there, as a whole number."""
-        for name in names:
-            value = self.content.get(name)
-            if value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST:
-                field = f"{self.path}.{name}"
-                raise InvalidInput.field(field, "invalid", f"{field} must be a whole number from 0 to 10⁹")
-            return value
-        return 0
-
-    def quantity(self, *names: str) -> Decimal:
-        """The first of these names that is there, as a decimal."""
-        for name in names:
-            value = self.content.get(name)
-            if isinstance(value, int | float | str | Decimal) and not isinstance(value, bool):
-                return _decimal(value, f"{self.path}.{name}")
-        return Decimal(0)
-
-    def has(self, name: str) -> bool:
-        return self.content.get(name) is not None
-
-    def inside(self, *names: str) -> _Object:
-        """The first of these nested objects that is there; an empty one else."""
-        for name in names:
-            value = self.content.get(name)
-            if isinstance(value, Mapping):
-                return _Object(value, f"{self.path}.{name}")
-        return _Object({}, f"{self.path}.{names[0]}")
-
-    def each(self, *names: str) -> list[_Object]:
-        """The nested objects of the first of these lists that is there."""
-        for name in names:
-            value = self.content.get(name)
-            if isinstance(value, list):
-                return [_Object(item, f"{self.path}.{name}") for item in value if isinstance(item, Mapping)]
-        return []
-
-    def text(self, *names: str) -> str | None:
-        for name in names:
-            value = self.content.get(name)
-            if isinstance(value, str) and value:
-                return value
-        return None
+def _openai(raw: UsageObject, model: str) -> Reading:
+    """OpenAI, Chat and Responses, and who speaks them: every subset is inside its total."""
+    reading = _openai_counts(raw, model)
+    raw.must_be("total_tokens", reading.usage.input_tokens + reading.usage.output_tokens)
+    return reading
 
 
-def _decimal(value: float | str | Decimal, field: str) -> Decimal:
-    try:
-        number = Decimal(str(value))
-    except ArithmeticError:
-        number = Decimal("NaN")
-    if not number.is_finite() or not 0 <= number <= _LARGEST:
-        raise InvalidInput.field(field, "invalid", f"{field} must be a number from 0 to 10⁹")
-    return number
-
-
-def _openai(raw: _Object, _model: str) -> Reading:
-    """OpenAI, Chat and Responses: every subset is inside its total."""
+def _openai_counts(raw: UsageObject, _model: str) -> Reading:
     given = raw.inside("prompt_tokens_details", "input_tokens_details", "input_token_details")
     made = raw.inside("completion_tokens_details", "output_tokens_details", "output_token_details")
     cached = given.inside("cached_tokens_details")
@@ -137,19 +74,40 @@ def _openai(raw: _Object, _model: str) -> Reading:
         image_cached_tokens=cached.count("image_tokens"),
         image_output_tokens=made.count("image_tokens"),
     )
-    searches = raw.inside("tool_usage").inside("web_search").quantity("num_requests")
-    units = {"web_search_calls": searches}
+    _check_openai(raw, given, made, usage)
+    units = {"web_search_calls": raw.inside("tool_usage").inside("web_search").quantity("num_requests")}
     if raw.text("type") == "duration":
         units["audio_seconds"] = raw.quantity("seconds")
     return Reading(usage, units, raw.text("service_tier"))
 
 
-def _anthropic(raw: _Object, _model: str) -> Reading:
+def _check_openai(raw: UsageObject, given: UsageObject, made: UsageObject, usage: Usage) -> None:
+    """Refuse what would be counted wrongly: parts that are no partition, or counts as others make them.
+
+    Proxies repeat the counts under the names of other APIs; the same number twice is no contradiction.
+    """
+    raw.must_not_have("citation_tokens", "promptTokenCount", "inputTokens")
+    raw.must_be("reasoning_tokens", 0, usage.reasoning_tokens)
+    raw.must_be("cache_read_input_tokens", 0, usage.cache_read_tokens)
+    raw.must_be("cache_creation_input_tokens", 0, usage.cache_write_tokens)
+    if given.count("text_tokens"):
+        given.must_be("text_tokens", usage.input_tokens - usage.audio_input_tokens - usage.image_input_tokens)
+    if made.count("text_tokens"):
+        text = usage.output_tokens - usage.audio_output_tokens - usage.image_output_tokens
+        made.must_be("text_tokens", text, text - usage.reasoning_tokens)
+
+
+def _anthropic(raw: UsageObject, _model: str) -> Reading:
     """Anthropic: input is what was neither read from nor written to a cache; writes without a split
     are five-minute ones; web fetches are free, so they are not metered."""
+    raw.must_not_have("prompt_tokens", "promptTokenCount", "inputTokens")
+    raw.inside("input_tokens_details", "input_token_details").must_not_have("cached_tokens")
     split = raw.inside("cache_creation")
     one_hour = split.count("ephemeral_1h_input_tokens")
-    written = raw.count("cache_creation_input_tokens") or one_hour + split.count("ephemeral_5m_input_tokens")
+    written = one_hour + split.count("ephemeral_5m_input_tokens")
+    if not split.content:
+        written = raw.count("cache_creation_input_tokens")
+    raw.must_be("cache_creation_input_tokens", written)
     usage = Usage(
         input_tokens=raw.count("input_tokens"),
         cache_read_tokens=raw.count("cache_read_input_tokens"),
@@ -159,7 +117,11 @@ def _anthropic(raw: _Object, _model: str) -> Reading:
         reasoning_tokens=raw.inside("output_tokens_details").count("thinking_tokens"),
     )
     searches = raw.inside("server_tool_use").quantity("web_search_requests")
-    return Reading(inclusive(usage), {"web_search_calls": searches}, raw.text("service_tier"))
+    # Where the model knows no place of inference, the endpoint that was called still has one.
+    place = raw.text("inference_geo")
+    region = None if place == "not_available" else place
+    units = {"web_search_calls": searches}
+    return Reading(inclusive(usage), units, raw.text("service_tier"), region, raw.text("speed"))
 
 
 _GOOGLE_TIERS = {
@@ -170,104 +132,138 @@ _GOOGLE_TIERS = {
 }
 
 
-def _google(raw: _Object, _model: str) -> Reading:
+def _google(raw: UsageObject, _model: str) -> Reading:
     """Gemini: thoughts are outside the candidates, tool prompts outside the prompt; cached is inside.
 
     Video and documents cost what text does and count as such.
     """
-    prompt = raw.each("promptTokensDetails", "prompt_tokens_details")
-    prompt += raw.each("toolUsePromptTokensDetails", "tool_use_prompt_tokens_details")
+    raw.must_not_have("prompt_tokens", "input_tokens", "inputTokens")
+    prompts = raw.each("promptTokensDetails", "prompt_tokens_details")
+    prompts += raw.each("toolUsePromptTokensDetails", "tool_use_prompt_tokens_details")
     cached = raw.each("cacheTokensDetails", "cache_tokens_details")
     made = raw.each("candidatesTokensDetails", "candidates_tokens_details")
+    prompt = raw.count("promptTokenCount", "prompt_token_count")
+    candidates = raw.count("candidatesTokenCount", "candidates_token_count")
     thoughts = raw.count("thoughtsTokenCount", "thoughts_token_count")
     tool_prompt = raw.count("toolUsePromptTokenCount", "tool_use_prompt_token_count")
     usage = Usage(
-        input_tokens=raw.count("promptTokenCount", "prompt_token_count") + tool_prompt,
+        input_tokens=prompt + tool_prompt,
         cache_read_tokens=raw.count("cachedContentTokenCount", "cached_content_token_count"),
-        output_tokens=raw.count("candidatesTokenCount", "candidates_token_count") + thoughts,
+        output_tokens=candidates + thoughts,
         reasoning_tokens=thoughts,
-        audio_input_tokens=_modality(prompt, "AUDIO"),
+        audio_input_tokens=_modality(prompts, "AUDIO"),
         audio_cached_tokens=_modality(cached, "AUDIO"),
         audio_output_tokens=_modality(made, "AUDIO"),
-        image_input_tokens=_modality(prompt, "IMAGE"),
+        image_input_tokens=_modality(prompts, "IMAGE"),
         image_cached_tokens=_modality(cached, "IMAGE"),
         image_output_tokens=_modality(made, "IMAGE"),
     )
+    if usage.cache_read_tokens > prompt:
+        raise raw.contradiction("cachedContentTokenCount", "promptTokenCount")
+    everything = usage.input_tokens + usage.output_tokens
+    for total in ("totalTokenCount", "total_token_count"):
+        raw.must_be(total, everything, everything - tool_prompt)
     traffic = raw.text("trafficType", "traffic_type")
     tier = raw.text("serviceTier", "service_tier") or _GOOGLE_TIERS.get(traffic or "", traffic)
     return Reading(usage, {}, tier)
 
 
-def _modality(details: list[_Object], modality: str) -> int:
+def _modality(details: list[UsageObject], modality: str) -> int:
     return sum(
         part.count("tokenCount", "token_count") for part in details if part.text("modality") == modality
     )
 
 
-def _bedrock(raw: _Object, model: str) -> Reading:
+def _bedrock(raw: UsageObject, model: str) -> Reading:
     """Bedrock Converse: as Anthropic, except that GPT-5.6 counts cached tokens inside its input."""
+    raw.must_not_have("prompt_tokens", "input_tokens", "promptTokenCount")
     details = raw.each("cacheDetails")
+    written = raw.count("cacheWriteInputTokens", "cacheWriteInputTokenCount")
+    if details:
+        split = sum(part.count("inputTokens") for part in details)
+        if written not in (0, split):
+            raise raw.contradiction("cacheWriteInputTokens", "cacheDetails")
+        written = split
     usage = Usage(
         input_tokens=raw.count("inputTokens"),
         cache_read_tokens=raw.count("cacheReadInputTokens", "cacheReadInputTokenCount"),
-        cache_write_tokens=raw.count("cacheWriteInputTokens", "cacheWriteInputTokenCount")
-        or sum(part.count("inputTokens") for part in details),
+        cache_write_tokens=written,
         cache_write_1h_tokens=sum(part.count("inputTokens") for part in details if part.text("ttl") == "1h"),
         output_tokens=raw.count("outputTokens"),
     )
+    outside = usage.input_tokens + usage.output_tokens
+    raw.must_be("totalTokens", outside, outside + usage.cache_read_tokens + usage.cache_write_tokens)
     units = {"web_search_calls": raw.inside("tool_usage").inside("web_search").quantity("num_requests")}
     if "openai.gpt-5.6" not in model:
         usage = inclusive(usage)
     return Reading(usage, units, raw.inside("serviceTier").text("type") or raw.text("serviceTier"))
 
 
-def _deepseek(raw: _Object, _model: str) -> Reading:
+def _deepseek(raw: UsageObject, _model: str) -> Reading:
     """DeepSeek: the cache hits are stated twice, and are inside the prompt."""
-    hits = raw.count("prompt_cache_hit_tokens") or raw.inside("prompt_tokens_details").count("cached_tokens")
+    prompt, completion = raw.count("prompt_tokens"), raw.count("completion_tokens")
+    hits, nested = raw.count("prompt_cache_hit_tokens"), raw.inside("prompt_tokens_details")
+    if raw.has("prompt_cache_hit_tokens"):
+        nested.must_be("cached_tokens", hits)
+    hits = hits or nested.count("cached_tokens")
+    raw.must_be("prompt_cache_miss_tokens", prompt - hits)
+    raw.must_be("total_tokens", prompt + completion)
     usage = Usage(
-        input_tokens=raw.count("prompt_tokens"),
+        input_tokens=prompt,
         cache_read_tokens=hits,
-        output_tokens=raw.count("completion_tokens"),
+        output_tokens=completion,
         reasoning_tokens=raw.inside("completion_tokens_details").count("reasoning_tokens"),
     )
     return Reading(usage, {}, raw.text("service_tier"))
 
 
-def _xai(raw: _Object, _model: str) -> Reading:
+def _xai(raw: UsageObject, _model: str) -> Reading:
     """xAI: reasoning comes on top of the completion, unless the total says that it does not."""
     prompt, completion = raw.count("prompt_tokens"), raw.count("completion_tokens")
-    reasoning = raw.count("reasoning_tokens") or raw.inside("completion_tokens_details").count(
-        "reasoning_tokens"
-    )
+    nested = raw.inside("completion_tokens_details").count("reasoning_tokens")
+    raw.must_be("reasoning_tokens", nested or raw.count("reasoning_tokens"))
+    reasoning = nested or raw.count("reasoning_tokens")
+    raw.must_be("total_tokens", prompt + completion, prompt + completion + reasoning)
     within = raw.has("total_tokens") and raw.count("total_tokens") == prompt + completion
-    given = raw.inside("prompt_tokens_details")
+    cached = raw.inside("prompt_tokens_details").count("cached_tokens")
+    raw.must_be("cached_prompt_text_tokens", cached or raw.count("cached_prompt_text_tokens"))
     usage = Usage(
         input_tokens=prompt,
-        cache_read_tokens=raw.count("cached_prompt_text_tokens") or given.count("cached_tokens"),
+        cache_read_tokens=cached or raw.count("cached_prompt_text_tokens"),
         output_tokens=completion if within else completion + reasoning,
         reasoning_tokens=reasoning,
     )
-    return Reading(usage, {}, raw.text("service_tier"))
+    return Reading(usage, {"live_search_sources": raw.quantity("num_sources_used")}, raw.text("service_tier"))
 
 
-def _mistral(raw: _Object, model: str) -> Reading:
-    """Mistral: as OpenAI, with audio in seconds."""
-    usage, units, tier = _openai(raw, model)
-    if not usage.cache_read_tokens:
-        usage = replace(usage, cache_read_tokens=raw.count("num_cached_tokens"))
-    return Reading(usage, units | {"audio_seconds": raw.quantity("prompt_audio_seconds")}, tier)
+def _mistral(raw: UsageObject, model: str) -> Reading:
+    """Mistral: as OpenAI, with audio in seconds, whose tokens only the total counts."""
+    reading = _openai_counts(raw, model)
+    seconds = raw.quantity("prompt_audio_seconds")
+    if not seconds:
+        raw.must_be("total_tokens", reading.usage.input_tokens + reading.usage.output_tokens)
+    cached = reading.usage.cache_read_tokens
+    raw.must_be("num_cached_tokens", cached or raw.count("num_cached_tokens"))
+    usage = replace(reading.usage, cache_read_tokens=cached or raw.count("num_cached_tokens"))
+    return reading._replace(usage=usage, units={**reading.units, "audio_seconds": seconds})
 
 
-def _cohere(raw: _Object, _model: str) -> Reading:
-    """Cohere: what is billed is in ``billed_units``, not in ``tokens``."""
+# What the price book calls the things that Cohere bills beside tokens.
+_COHERE_UNITS = {"search_units": "rerank_searches"}
+
+
+def _cohere(raw: UsageObject, _model: str) -> Reading:
+    """Cohere: what is billed is in ``billed_units``, not in ``tokens``; without it there is no bill."""
     billed = raw.inside("billed_units")
     if not billed.content:
         billed = raw.inside("meta").inside("billed_units")
     usage = Usage(input_tokens=_whole(billed, "input_tokens"), output_tokens=_whole(billed, "output_tokens"))
-    return Reading(usage, {"rerank_searches": billed.quantity("search_units")}, None)
+    others = billed.content.keys() - {"input_tokens", "output_tokens"}
+    units = {_COHERE_UNITS.get(name, name): billed.quantity(name) for name in sorted(others)}
+    return Reading(usage, units, None)
 
 
-def _whole(raw: _Object, name: str) -> int:
+def _whole(raw: UsageObject, name: str) -> int:
     """Cohere writes whole numbers as 12.0."""
     number = raw.quantity(name)
     if number != int(number):
@@ -275,7 +271,7 @@ def _whole(raw: _Object, name: str) -> int:
     return int(number)
 
 
-def _perplexity(raw: _Object, _model: str) -> Reading:
+def _perplexity(raw: UsageObject, _model: str) -> Reading:
     """Perplexity: reasoning and citations come on top, each with a rate of its own."""
     reasoning = raw.count("reasoning_tokens")
     usage = Usage(
@@ -290,7 +286,7 @@ def _perplexity(raw: _Object, _model: str) -> Reading:
     return Reading(usage, units, None)
 
 
-_READERS: dict[str, Callable[[_Object, str], Reading]] = {
+_READERS: dict[str, Callable[[UsageObject, str], Reading]] = {
     "openai.chat": _openai,
     "openai.responses": _openai,
     "anthropic.messages": _anthropic,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import chain
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -49,6 +49,9 @@ def settle_usage(event: Event) -> FieldProblem | None:
         event.usage = Usage(**counts, units=read.units or None)
         # What the provider says it served wins over what the client asked for.
         event.service_tier = read.service_tier or event.service_tier
+        event.region = read.region or event.region
+        # One that is not known here has no price, which is what it should have.
+        event.speed = cast("Any", read.speed) or event.speed
         event.raw_usage = event.api_flavor = None
     elif event.usage is None:
         return FieldProblem("usage", "required", "Give usage, or raw_usage with api_flavor.")
