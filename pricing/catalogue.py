@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any, TypeVar
 
 from pricing.book import Alias, Book, BookRow, Factor, Span, UnitPrice
+from pricing.history import AS_IF, NEVER, History, Known
 from pricing.models import (
     BookVersion,
     ContextMode,
     ContextOperator,
+    DraftSupersession,
     ModelAlias,
     Multiplier,
     Price,
     PriceKind,
     Rate,
     Versioned,
+    VersionedQuerySet,
     VersionStatus,
 )
 from pricing.schedules import Schedule
 
+Part = TypeVar("Part", BookRow, Factor, Alias)
+
 
 def current_version() -> str:
     """Names the state of the book: another one after every publication, '' before the first."""
-    latest = BookVersion.objects.filter(status=VersionStatus.PUBLISHED).order_by("-pk")
+    latest = BookVersion.objects.filter(status=VersionStatus.PUBLISHED).order_by("-published_at")
     for number, published_at in latest.values_list("pk", "published_at")[:1]:
         return f"{number} {published_at}"
     return ""
 
 
 _remembered: Book | None = None
+_remembered_history: History | None = None
 
 
 def published_book() -> Book:
@@ -47,11 +54,42 @@ def load_book(known_at: datetime | None = None) -> Book:
     factors = Multiplier.objects.known(known_at).select_related("version")
     aliases = ModelAlias.objects.known(known_at)
     return Book.of(
-        [book_row(price, price.rates.all(), known_from=_known(price)) for price in prices],
-        [book_factor(multiplier, known_from=_known(multiplier)) for multiplier in factors],
+        [book_row(price, price.rates.all(), known_from=_since(price)) for price in prices],
+        [book_factor(multiplier, known_from=_since(multiplier)) for multiplier in factors],
         [book_alias(alias) for alias in aliases],
         version,
     )
+
+
+def published_history() -> History:
+    """Everything published up to now; kept by each process until the next publication. One query."""
+    global _remembered_history
+    if _remembered_history is None or _remembered_history.version != current_version():
+        _remembered_history = load_history()
+    return _remembered_history
+
+
+def load_history(as_if: BookVersion | None = None) -> History:
+    """Everything that was ever published; a draft on top of it as if it were the next publication."""
+    version = current_version()
+    replaced = _replaced(as_if)
+    prices = _ever(Price, as_if).prefetch_related("rates")
+    return History.of(
+        [_known(row, book_row(row, row.rates.all(), known_from=_since(row)), replaced) for row in prices],
+        [_known(row, book_factor(row, known_from=_since(row)), replaced) for row in _ever(Multiplier, as_if)],
+        [_known(row, book_alias(row), replaced) for row in _ever(ModelAlias, as_if)],
+        version,
+    )
+
+
+def book_as_if(version: BookVersion | None) -> Book:
+    """The published book less what the draft supersedes, plus its own rows; None: as published now."""
+    history = load_history(version)
+
+    def now(parts: Mapping[str, Sequence[Known[Part]]]) -> list[Part]:
+        return [known.part for each in parts.values() for known in each if known.known_to == NEVER]
+
+    return Book.of(now(history.rows), now(history.factors), now(history.aliases), history.version)
 
 
 def book_row(price: Price, rates: Iterable[Rate], *, known_from: float) -> BookRow:
@@ -104,7 +142,32 @@ def _span(part: Versioned) -> Span:
     return (seconds(part.effective_from), seconds(part.effective_to))
 
 
-def _known(part: Versioned) -> float:
-    published_at = part.version.published_at
-    assert published_at is not None
-    return published_at.timestamp()
+def _since(row: Versioned) -> float:
+    """When a row became known, in Unix seconds; a draft's: after everything else."""
+    published_at = row.version.published_at
+    return AS_IF if published_at is None else published_at.timestamp()
+
+
+def _known(row: Versioned, part: Part, replaced: set[tuple[type[Versioned], int]]) -> Known[Part]:
+    if (type(row), row.pk) in replaced:
+        return Known(part, _since(row), AS_IF)
+    published_at = row.superseded_by.published_at if row.superseded_by else None
+    return Known(part, _since(row), NEVER if published_at is None else published_at.timestamp())
+
+
+def _ever(model: type[Versioned], as_if: BookVersion | None) -> Any:  # Any: a queryset of the model
+    rows: VersionedQuerySet = model.objects.filter(version__status=VersionStatus.PUBLISHED)
+    if as_if is not None:
+        rows = rows | model.objects.filter(version=as_if)
+    return rows.select_related("version", "superseded_by").order_by("id")
+
+
+def _replaced(as_if: BookVersion | None) -> set[tuple[type[Versioned], int]]:
+    found: set[tuple[type[Versioned], int]] = set()
+    if as_if is not None:
+        for price, multiplier, alias in DraftSupersession.objects.filter(version=as_if).values_list(
+            "price_id", "multiplier_id", "alias_id"
+        ):
+            pairs = ((Price, price), (Multiplier, multiplier), (ModelAlias, alias))
+            found |= {(model, pk) for model, pk in pairs if pk}
+    return found

@@ -1,9 +1,13 @@
-"""The unit prices of slots in the database: written with the slot, rewritten when the book changes."""
+"""The unit prices of slots in the database: written with the slot, rewritten when the book changes.
+
+A slot within which a new book changes its price is narrowed to a part of constant prices. Whoever keeps
+calls moves those that lie outside to the slots they belong to now: see ``SplitSlot``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -12,10 +16,11 @@ from django.db import connection
 from finops.core.meters import Meter
 from finops.core.money import ZERO
 from pricing.book import Quote
-from pricing.catalogue import load_book, seconds
+from pricing.catalogue import load_history, seconds
 from pricing.facts import Facts, normalise
-from pricing.grid import Grid, SlotKey
-from pricing.models import PriceSlot, SlotRate, UnitMeter
+from pricing.grid import Cell, Grid, SlotKey
+from pricing.history import AS_IF, NEVER, History
+from pricing.models import PriceSlot, SlotRate, SplitSlot, UnitMeter
 from pricing.rating import each, saving_each
 
 # Held exclusively while a version is published, shared while slots are made: a slot made meanwhile is
@@ -35,12 +40,51 @@ class MeterPrice:
     price_id: int
 
 
+# A unit price with the Unix seconds from when to when it was known.
+Dated = tuple[MeterPrice, float, float]
+
+
 @dataclass(frozen=True, slots=True)
 class Rerating:
     """What a new version did to existing slots."""
 
     changed: int
     to_split: int
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """A slot within which prices differ, the cells that it holds, and the one whose calls it keeps."""
+
+    slot: int
+    key: SlotKey
+    grid: Grid
+    cells: Sequence[Cell]
+    kept: Cell
+
+    @property
+    def narrowed(self) -> SlotKey:
+        """What is left of the slot."""
+        return self.grid.box(self.kept, set(self.cells).__contains__)
+
+    def keeping(self, kept: Cell) -> Division:
+        """The same with another cell kept."""
+        return replace(self, kept=kept)
+
+
+@dataclass
+class Grids:
+    """The grids of a history, made when first asked for."""
+
+    history: History
+    _made: dict[Facts, Grid] = field(default_factory=dict)
+
+    def of(self, facts: Facts) -> Grid:
+        """The grid of these facts."""
+        normal = normalise(facts)
+        if normal not in self._made:
+            self._made[normal] = Grid(normal, self.history.tariffs(normal))
+        return self._made[normal]
 
 
 def meter_prices(quote: Quote, *, from_response_cache: bool) -> list[MeterPrice]:
@@ -84,6 +128,7 @@ _COLUMNS = ", ".join(_FACTS + _BOUNDS)
 _ARRAYS = ", ".join(f"%s::{kind}[]" for kind in _TYPES)
 _INSERT_SLOTS = f"""
     INSERT INTO price_slot ({_COLUMNS}) SELECT * FROM unnest({_ARRAYS}) ON CONFLICT DO NOTHING
+    RETURNING id
 """  # noqa: S608 - names of columns and types only
 _SAME = " AND ".join(f"s.{name} IS NOT DISTINCT FROM w.{name}" for name in ("context_upto", *_BOUNDS[3:]))
 _FIND_SLOTS = f"""
@@ -92,53 +137,115 @@ _FIND_SLOTS = f"""
 """  # noqa: S608 - names of columns and types only
 
 
-def ensure_slots(wanted: Sequence[tuple[SlotKey, Quote]]) -> list[int]:
-    """The ids of these slots, in order; missing ones are made, with their unit prices.
+def ensure_slots(wanted: Sequence[tuple[SlotKey, Iterable[tuple[float, float, Quote]]]]) -> list[int]:
+    """The ids of these slots, in order; missing ones are made, with all unit prices ever known.
 
-    Three statements and no more for any number. Safe when others make the same slots at the same time.
+    With each key comes its ``Grid.timeline``. Three statements and no more for any number. Safe when
+    others make the same slots at the same time.
     """
     order = sorted(range(len(wanted)), key=lambda n: repr(wanted[n][0]))
     columns = [list(column) for column in zip(*(_row(wanted[n][0]) for n in order), strict=True)]
     with connection.cursor() as cursor:
         cursor.execute(_INSERT_SLOTS, columns)
+        made = {slot for (slot,) in cursor.fetchall()}
         cursor.execute(_FIND_SLOTS, columns)
         found = {order[position - 1]: slot for position, slot in cursor.fetchall()}
     ids = [found[n] for n in range(len(wanted))]
-    rows = [
-        (slot, price, datetime.fromtimestamp(quote.known_from, UTC))
-        for slot, (key, quote) in zip(ids, wanted, strict=True)
-        for price in meter_prices(quote, from_response_cache=key.facts.from_response_cache)
-    ]
-    _insert_rates(rows)
+    # Whoever made a slot has given it its prices.
+    _insert_rates(
+        [
+            (slot, *dated)
+            for slot, (key, timeline) in zip(ids, wanted, strict=True)
+            if slot in made
+            for dated in dated_prices(timeline, from_response_cache=key.facts.from_response_cache)
+        ]
+    )
     return ids
+
+
+def dated_prices(
+    timeline: Iterable[tuple[float, float, Quote]], *, from_response_cache: bool
+) -> Iterator[Dated]:
+    """The unit prices of a slot with the time each was known; as long as amounts are the same, once."""
+    running: dict[str, Dated] = {}
+    for known_from, known_to, quote in timeline:
+        if known_from >= AS_IF:
+            break
+        until = known_to if known_to < AS_IF else NEVER
+        prices = {p.meter: p for p in meter_prices(quote, from_response_cache=from_response_cache)}
+        for meter in list(running):
+            if meter not in prices or _amounts(running[meter][0]) != _amounts(prices[meter]):
+                yield running.pop(meter)
+        for meter, price in prices.items():
+            before, since, _ = running.get(meter, (price, known_from, until))
+            running[meter] = (before, since, until)
+    yield from running.values()
+
+
+def divisions(grids: Grids, known_before: float) -> list[Division]:
+    """The slots, made by what was known before this time, within which prices differ now.
+
+    Each keeps its first cell: the earliest interval and the smallest prompts.
+    """
+    found = []
+    for slot in PriceSlot.objects.order_by("id").iterator():
+        division = _division(slot, grids, known_before)
+        if division is not None and len({division.grid.signature(cell) for cell in division.cells}) > 1:
+            found.append(division)
+    return found
+
+
+def narrow(divided: Sequence[Division], at: datetime) -> None:
+    """Leave each slot the part that it keeps, and remember that its other calls belong elsewhere.
+
+    Where there is a slot for just that part already, this one keeps nothing. Hold ``PUBLISHING_LOCK``
+    alone, for others look slots up by what they hold.
+    """
+    for division in divided:
+        columns = (*_FACTS, *_BOUNDS)
+        values = dict(zip(columns, _row(division.narrowed), strict=True))
+        if PriceSlot.objects.filter(**values).exclude(pk=division.slot).exists():
+            values["schedule"] = f"moved {division.slot}"
+        PriceSlot.objects.filter(pk=division.slot).update(**values)
+    SplitSlot.objects.bulk_create([SplitSlot(slot_id=division.slot, at=at) for division in divided])
 
 
 def rerate_slots(published_at: datetime) -> Rerating:
     """Give every existing slot the unit prices of the book as published now; old ones end here.
 
-    A slot within which the new book changes its price keeps its unit prices and is counted: its calls
-    have to be moved to narrower slots first.
+    A slot within which the new book changes its price is narrowed first, and counted.
     """
-    book = load_book()
+    grids = Grids(load_history())
+    divided = divisions(grids, published_at.timestamp())
+    narrow(divided, published_at)
+    kept = {division.slot: division.kept for division in divided}
     current = _current_prices()
-    grids: dict[Facts, Grid] = {}
     changed: list[tuple[int, list[MeterPrice]]] = []
-    to_split = 0
     for slot in PriceSlot.objects.order_by("id").iterator():
-        key = slot_key(slot)
-        grid = grids.setdefault(key.facts, Grid(book.tariff(normalise(key.facts))))
-        quotes = {quote.signature: quote for quote in map(grid.quote, grid.cells_of(key))}
-        if len(quotes) != 1:
-            to_split += 1
+        division = _division(slot, grids, published_at.timestamp())
+        if division is None:
             continue
-        prices = meter_prices(*quotes.values(), from_response_cache=slot.from_response_cache)
+        quote = division.grid.quote(kept.get(slot.pk, division.kept))
+        prices = meter_prices(quote, from_response_cache=slot.from_response_cache)
         if {_amounts(price) for price in prices} != current.get(slot.pk, set()):
             changed.append((slot.pk, prices))
     SlotRate.objects.filter(slot_id__in=[slot for slot, _ in changed], known_to=None).update(
         known_to=published_at
     )
-    _insert_rates([(slot, price, published_at) for slot, prices in changed for price in prices])
-    return Rerating(len(changed), to_split)
+    now = published_at.timestamp()
+    _insert_rates([(slot, price, now, NEVER) for slot, prices in changed for price in prices])
+    return Rerating(len(changed), len(divided))
+
+
+def _division(slot: PriceSlot, grids: Grids, known_before: float) -> Division | None:
+    """The cells that a slot holds; None when it holds nothing any more.
+
+    A slot that was cut by a schedule known only since is named by it.
+    """
+    key = slot_key(slot)
+    grid = grids.of(key.facts)
+    cells = grid.cells_of(key, known_before) or grid.cells_of(key)
+    return Division(slot.pk, key, grid, cells, cells[0]) if cells else None
 
 
 def slot_key(slot: PriceSlot) -> SlotKey:
@@ -178,22 +285,26 @@ def _amounts(price: MeterPrice) -> tuple[object, ...]:
     return (price.meter, *(amount.normalize() for amount in amounts))
 
 
-def _insert_rates(rows: Sequence[tuple[int, MeterPrice, datetime]]) -> None:
-    numbers = meter_ids(price.meter for _, price, _ in rows)
+def _insert_rates(rows: Sequence[tuple[int, MeterPrice, float, float]]) -> None:
+    numbers = meter_ids(price.meter for _, price, _, _ in rows)
     SlotRate.objects.bulk_create(
         [
             SlotRate(
                 slot_id=slot,
                 meter_id=numbers[price.meter],
-                known_from=known_from,
+                known_from=_instant(known_from),
+                known_to=None if known_to == NEVER else _instant(known_to),
                 list_price=price.list_price,
                 contracted_price=price.effective_price,
                 effective_price=price.effective_price,
                 saving_price=price.saving_price,
                 price_id=price.price_id,
             )
-            for slot, price, known_from in rows
+            for slot, price, known_from, known_to in rows
         ],
-        ignore_conflicts=True,
         batch_size=2_000,
     )
+
+
+def _instant(second: float) -> datetime:
+    return datetime.fromtimestamp(second, UTC)

@@ -15,10 +15,10 @@ import numpy as np
 from django.db import connection, transaction
 from numpy.typing import NDArray
 
-from pricing.book import Book
-from pricing.catalogue import current_version, published_book
+from pricing.catalogue import current_version, published_history
 from pricing.facts import Facts, normalise
 from pricing.grid import Cell, Grid
+from pricing.history import History
 from pricing.models import PriceSlot
 from pricing.slot_rates import PUBLISHING_LOCK, ensure_slots, unit_meter_ids
 
@@ -48,14 +48,14 @@ class _Index:
     bound_keys: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     bound_base: Ints = field(default_factory=lambda: np.empty(0, np.int64))
 
-    def add(self, book: Book, facts: Iterable[tuple[object, ...]]) -> None:
+    def add(self, book: History, facts: Iterable[tuple[object, ...]]) -> None:
         """Take up facts that were not seen before."""
-        by_normal = {grid.tariff.facts: entry for entry, grid in enumerate(self.grids)}
+        by_normal = {grid.facts: entry for entry, grid in enumerate(self.grids)}
         for raw in facts:
             normal = normalise(Facts(*raw))  # type: ignore[arg-type]
             if normal not in by_normal:
                 by_normal[normal] = len(self.grids)
-                self.grids.append(Grid(book.tariff(normal)))
+                self.grids.append(Grid(normal, book.tariffs(normal)))
             self.entry_of[raw] = by_normal[normal]
         self._lay_out()
 
@@ -67,10 +67,10 @@ class _Index:
         known = self.slots
         self.slots = np.full(int(cells.sum()), _UNKNOWN, dtype=np.int32)
         self.slots[: len(known)] = known
-        self.edge_keys, self.edge_base = _side_by_side([grid.tariff.edges for grid in self.grids])
+        self.edge_keys, self.edge_base = _side_by_side([grid.edges for grid in self.grids])
         # A bound is exclusive: the band begins one token later.
         self.bound_keys, self.bound_base = _side_by_side(
-            [[bound + 1 for bound in grid.tariff.bounds] for grid in self.grids]
+            [[bound + 1 for bound in grid.bounds] for grid in self.grids]
         )
 
     def cells(self, entries: Ints, seconds: Ints, prompts: Ints) -> Ints:
@@ -86,21 +86,15 @@ class _Index:
         cell *= per_schedule
         cell += self.cell_base[entries]
         if (per_schedule > 1).any():
-            self._add_schedules(cell, entries, seconds)
+            self._add_schedules(cell, entries, interval, seconds)
         return cell
 
-    def _add_schedules(self, cell: Ints, entries: Ints, seconds: Ints) -> None:
+    def _add_schedules(self, cell: Ints, entries: Ints, interval: Ints, seconds: Ints) -> None:
         scheduled = np.flatnonzero(self.schedules[entries] > 1)
         for entry in set(entries[scheduled].tolist()):
             positions = scheduled[entries[scheduled] == entry]
-            at = seconds[positions]
-            free = np.ones(len(at), dtype=np.bool_)
-            for number, (schedule, (start, end)) in enumerate(self.grids[entry].tariff.schedules, start=1):
-                active = (at >= (start or 0)) & (at < (_LARGEST if end is None else end))
-                if active.any():
-                    inside = free & active & schedule.contains(at)
-                    cell[positions[inside]] += number
-                    free &= ~inside
+            grid = self.grids[entry]
+            cell[positions] += masks(grid, interval[positions], seconds[positions])
 
     def place(self, cell: int) -> tuple[Grid, Cell]:
         """The grid that a cell number belongs to, and the cell in it."""
@@ -116,7 +110,7 @@ class SlotBook:
     """The slots of one process. Not for several threads at once: give each its own."""
 
     def __init__(self) -> None:
-        self._book: Book | None = None
+        self._book: History | None = None
         self._index = _Index()
         self._looked_at = 0.0
         self._highest = 0
@@ -185,30 +179,39 @@ class SlotBook:
         gone = self._highest and not PriceSlot.objects.filter(pk=self._highest).exists()
         if self._book is None or gone or current_version() != self._book.version:
             self.forget()
-            self._book = published_book()
+            self._book = published_history()
         self._looked_at = now
 
     def _make(self, cells: Ints) -> bool:
         """Make the slots of these cells; False when the book has changed meanwhile."""
         assert self._book is not None
         places = [self._index.place(int(cell)) for cell in cells]
-        wanted = [(grid.slot(cell), grid.quote(cell)) for grid, cell in places]
+        keys = [grid.slot(cell) for grid, cell in places]
+        wanted = dict(zip(keys, (grid.timeline(cell) for grid, cell in places), strict=True))
         with transaction.atomic(durable=True):
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [PUBLISHING_LOCK])
             if current_version() != self._book.version:
                 return False
-            unique = list(dict(wanted).items())
-            made = dict(zip((key for key, _ in unique), ensure_slots(unique), strict=True))
-        self._index.slots[cells] = [made[key] for key, _ in wanted]
+            made = dict(zip(wanted, ensure_slots(list(wanted.items())), strict=True))
+        self._index.slots[cells] = [made[key] for key in keys]
         self._minimums |= {
             (made[key], meter): priced.unit_price.minimum
-            for key, quote in wanted
-            for meter, priced in quote.meters.items()
+            for key, (grid, cell) in zip(keys, places, strict=True)
+            for meter, priced in grid.quote(cell).meters.items()
             if priced.unit_price.minimum is not None
         }
         self._highest = max(self._highest, *made.values())
         return True
+
+
+def masks(grid: Grid, interval: Ints, seconds: Ints) -> Ints:
+    """Which schedules' windows each instant lies in: bit n for the n-th schedule of the grid."""
+    found = np.zeros(len(seconds), dtype=np.int64)
+    for number, schedule in enumerate(grid.schedules):
+        matters = np.array([number in known for known in grid.matters], dtype=np.bool_)
+        found |= (matters[interval] & schedule.contains(seconds)).astype(np.int64) << number
+    return found
 
 
 def _side_by_side(groups: Sequence[Sequence[int]]) -> tuple[Ints, Ints]:

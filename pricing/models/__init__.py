@@ -16,7 +16,7 @@ from pricing.models.prices import (
     PriceKind,
     Rate,
 )
-from pricing.models.slots import PriceSlot, SlotRate, UnitMeter
+from pricing.models.slots import PriceSlot, SlotRate, SplitSlot, UnitMeter
 from pricing.models.versions import BookVersion, Versioned, VersionedQuerySet, VersionStatus
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "PriceSlot",
     "Rate",
     "SlotRate",
+    "SplitSlot",
     "UnitMeter",
     "VersionStatus",
     "Versioned",

@@ -106,3 +106,21 @@ class SlotRate(models.Model):
                 condition=Q(known_to=None) | Q(known_to__gt=F("known_from")),
             ),
         )
+
+
+class SplitSlot(models.Model):
+    """A slot that was narrowed because the price changes within it: calls of it may belong elsewhere.
+
+    ``settled_at`` is when the calls that were booked under it had been moved.
+    """
+
+    slot = models.ForeignKey(PriceSlot, models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+    settled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "split_slot"
+        indexes = (
+            # Serves the fold, which asks for those of late.
+            models.Index(fields=["at"], name="split_slot_by_time"),
+        )

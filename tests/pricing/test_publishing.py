@@ -14,7 +14,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from pricing.catalogue import load_book
 from pricing.facts import Facts
-from pricing.models import BookVersion, Multiplier, Price, Rate, SlotRate
+from pricing.models import BookVersion, Multiplier, Price, PriceSlot, Rate, SlotRate, SplitSlot
 from pricing.publishing import load_vendored, publish
 from pricing.slots import SlotBook
 from pricing.vendored import LABEL, Catalogue, read_catalogue
@@ -113,7 +113,7 @@ def test_slots_are_rerated_and_remember_what_was_known() -> None:
     assert int(book.resolve([Facts("acme", "m")], at, prompts)[0]) == slot
 
 
-def test_slot_within_which_the_price_changes_now_is_left_for_its_calls_to_be_moved() -> None:
+def test_slot_within_which_the_price_changes_now_is_narrowed() -> None:
     put(price("m", "1"), digest="a")
     at, prompts = np.array([1_700_000_000_000_000]), np.array([10])
     slot = int(SlotBook().resolve([Facts("acme", "m")], at, prompts)[0])
@@ -126,9 +126,16 @@ def test_slot_within_which_the_price_changes_now_is_left_for_its_calls_to_be_mov
         published_by="test",
     )
 
+    assert split.version is not None
     assert (split.slots_rerated, split.slots_to_split) == (0, 1)
     assert SlotRate.objects.get(slot=slot, known_to=None).list_price == Decimal("0.000001")
-    assert int(SlotBook().resolve([Facts("acme", "m")], at, prompts)[0]) != slot
+    assert PriceSlot.objects.get(pk=slot).effective_to == cut
+    assert SplitSlot.objects.get().slot_id == slot
+    later = int(SlotBook().resolve([Facts("acme", "m")], at + 10**14, prompts)[0])
+    assert later != slot
+    # As of the version before, the later price is the one that was known then.
+    known = SlotRate.objects.filter(slot=later).order_by("known_from").values_list("list_price", "known_to")
+    assert list(known) == [(Decimal("0.000001"), split.version.published_at), (Decimal("0.000002"), None)]
 
 
 def test_vendored_list_reads_and_its_intervals_never_overlap() -> None:

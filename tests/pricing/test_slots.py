@@ -16,6 +16,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from finops.core.meters import Meter, Usage, partition
 from finops.core.money import EXACT
+from pricing.catalogue import published_book
 from pricing.facts import Facts, normalise
 from pricing.models import PriceSlot, SlotRate
 from pricing.publishing import load_vendored
@@ -191,13 +192,12 @@ def test_sql_over_slot_rates_and_the_arithmetic_agree_to_the_last_digit(
     book: SlotBook, facts: Facts, at: int, usage: Usage, searches: int
 ) -> None:
     slot = int(book.resolve([facts], np.array([at * 1_000_000]), np.array([usage.input_tokens]))[0])
-    assert book._book is not None
     units = {"web_search_calls": Decimal(searches)} if searches else {}
     quantities = {int(meter): Decimal(count) for meter, count in partition(usage).items() if count}
     numbers = book.unit_meter_ids(units)
     quantities |= {numbers[name]: quantity for name, quantity in units.items()}
 
-    rating = rate_usage(book._book.tariff(normalise(facts)), at=at, usage=usage, units=units)
+    rating = rate_usage(published_book().tariff(normalise(facts)), at=at, usage=usage, units=units)
     cost, saving, complete = sql_cost(slot, quantities)
 
     priced_something = rating.cost if quantities else cost
