@@ -62,7 +62,7 @@ def decode_one(item: Any, *, lax: bool = False) -> Decoded:  # Any: whatever the
     """Decode untyped JSON into an event; ``lax`` reads numbers from text, as CSV has them."""
     if isinstance(item, InvalidInput):
         said = item.said if isinstance(item, Unreadable) else {}
-        return Decoded(problem=item.problems[0], said=brief(said))
+        return Decoded(problem=item.problems[0], event_id=_shown_id(said.get("event_id")), said=brief(said))
     if not isinstance(item, dict):
         return Decoded(problem=FieldProblem("", "wrong_type", "Expected a JSON object."))
     decoded = Decoded(event_id=_shown_id(item.get("event_id")))

@@ -32,6 +32,7 @@ _GZIP, _ZSTD, _PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
 _PIECE = 1 << 20
 _GLIMPSE = 1024
 _LONGEST_CELL = 1 << 24
+_FEWEST_COLUMNS = 2  # a single one is a line of text
 _ROWS_OF_PARQUET = 5_000
 _EVENTS_OBJECT = re.compile(r'\s*\{\s*"events"\s*:\s*\[')
 
@@ -117,7 +118,10 @@ class SourceFile:
         # Kept, for it would close the file when it goes, and the position is asked until the end.
         self._text = TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline=newline)
         if as_csv:
-            return _csv(self._text)
+            rows = csv.DictReader(self._text, restkey="(surplus)")
+            if self.contents is Contents.DOCUMENTS and len(rows.fieldnames or ()) < _FEWEST_COLUMNS:
+                raise ValueError("neither JSON nor a CSV whose first line names its columns")
+            return _csv(rows)
         return _documents(self._text) if self.contents is Contents.DOCUMENTS else _json(self._text)
 
 
@@ -142,9 +146,8 @@ def _is_json(stream: IO[bytes]) -> bool:
     return stream.peek(_GLIMPSE)[:_GLIMPSE].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
 
 
-def _csv(text: TextIOWrapper) -> Iterator[Record]:
+def _csv(rows: csv.DictReader[str]) -> Iterator[Record]:
     csv.field_size_limit(_LONGEST_CELL)
-    rows = csv.DictReader(text, restkey="(surplus)")
     while True:
         try:
             row = next(rows)

@@ -27,6 +27,7 @@ from attribution.ingest.litellm_payload import (
     CacheCreation,
     CachedParts,
     CompletionDetails,
+    Names,
     Payload,
     PromptDetails,
     ToolUse,
@@ -53,6 +54,7 @@ _decode = msgspec.json.Decoder(Payload).decode
 _decode_array = msgspec.json.Decoder(list[Payload]).decode
 _decode_lines = msgspec.json.Decoder(Payload).decode_lines
 _decode_answer = msgspec.json.Decoder(Answer).decode
+_decode_names = msgspec.json.Decoder(Names).decode
 _split_array = msgspec.json.Decoder(list[Raw]).decode
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _LINES = {"application/x-ndjson", "application/ndjson", "application/jsonl"}
@@ -135,9 +137,19 @@ def _payload(text: bytes) -> Payload | InvalidInput:
         path = where.rstrip("`").lstrip(".")
         if message.startswith("Object missing required field"):
             path, message = message.split("`")[1], "This field is required."
-        return InvalidInput.field(path, "not_a_payload", message)
+        return Unreadable(InvalidInput.field(path, "not_a_payload", message), _named(text))
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return InvalidInput.field("", "malformed", "Expected a StandardLoggingPayload as JSON.")
+
+
+def _named(text: bytes) -> dict[str, str]:
+    """Which call it is, where the rest cannot be read."""
+    try:
+        names_of = _decode_names(text)
+    except msgspec.MsgspecError:
+        return {}
+    call_id = names_of.call_id or names_of.litellm_call_id
+    return {"event_id": call_id} if call_id else {}
 
 
 def _read(payloads: Sequence[Payload | InvalidInput]) -> _Read:
@@ -152,7 +164,8 @@ def _read(payloads: Sequence[Payload | InvalidInput]) -> _Read:
         try:
             records.append(_event(one, attempts[id(one)]))
         except InvalidInput as error:
-            records.append(error)
+            has_failed = one.status == names.FAILURE
+            records.append(Unreadable(error, {"event_id": _event_id(one, has_failed=has_failed)}))
     return _Read(records, dropped)
 
 

@@ -115,6 +115,13 @@ class Payload(Struct):
     response: Raw = Raw(NULL)
 
 
+class Names(Struct):
+    """What calls a payload by name."""
+
+    call_id: str | None = None
+    litellm_call_id: str | None = None
+
+
 class Answer(Struct):
     """What an answer says of how it was served."""
 

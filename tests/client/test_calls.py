@@ -12,6 +12,7 @@ from finops_client import Client
 from openai.types import CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
 
+from attribution.ingest.usage import UNTOLD
 from pricing.raw_usage import read_usage
 from tests.client.recording import Server
 
@@ -134,9 +135,14 @@ def test_a_refusal_is_a_status(server: Server, client: Client) -> None:
     assert sent(server, client)["status"] == "refused"
 
 
-@pytest.mark.parametrize(
-    "answered", [object(), {}, {"object": "chat.completion", "model": "m"}, None, "text"]
-)
+def test_an_answer_without_usage_is_a_call_without_a_price(server: Server, client: Client) -> None:
+    client.record_response({"object": "chat.completion", "model": "m"}, provider="openai")
+
+    event = sent(server, client)
+    assert (event["model"], event["usage"]) == ("m", {"units": {UNTOLD: 1}})
+
+
+@pytest.mark.parametrize("answered", [object(), {}, {"object": "file"}, None, "text"])
 def test_an_answer_that_cannot_be_read_is_counted_and_raises_nothing(
     server: Server, client: Client, answered: Any
 ) -> None:

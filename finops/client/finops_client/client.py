@@ -208,6 +208,11 @@ class Client:
             event_id = str(fields.get("event_id") or new_id())
             self._unencodable(event_id, error)
             return event_id
+        if "usage" in read and "usage" in fields:
+            del read["usage"]
+        elif "usage" in read:
+            message = "An answer states no usage, so its call has no price: a stream must be asked for it"
+            self._voice.say(logging.WARNING, "no usage", message)
         requested = {} if asked in (None, model) else {"model_requested": asked}
         return self.send_event({**requested, **fields, **read, "model": model})
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from finops_client.fields import EventFields
+from finops_client.fields import EventFields, Usage
 
 # Providers that answer in OpenAI's shape but count in their own way.
 _COUNTS_ITS_OWN_WAY = {
@@ -29,32 +29,34 @@ _BY_KIND = {
 }
 
 
+# The unit that stands for what a call used and nobody told.
+WITHOUT_USAGE = "calls_without_usage"
+
+
 class Unreadable(ValueError):
-    """An answer without a usage that is known here."""
+    """An answer of a shape that is not known here."""
 
 
 class Reading(EventFields, total=False):
     """The fields of an event that an answer settles."""
 
     model: str
+    usage: Usage
     raw_usage: dict[str, Any]
     api_flavor: str
 
 
 def read(response: object, *, provider: str, api_flavor: str | None = None) -> Reading:
-    """What the answer says. Raises Unreadable when it states no usage, or its shape is not known and no
-    ``api_flavor`` is given."""
+    """What the answer says. One that states no usage is a call without usage, which has no price: a
+    stream must be asked for it. Raises Unreadable when its shape is not known, and no ``api_flavor``
+    tells that of its usage."""
     usage = _first(response, "usage", "usage_metadata", "usageMetadata")
-    if usage is None:
-        raise Unreadable(f"{type(response).__name__} states no usage; a stream must be asked for it")
-    flavour = api_flavor or _flavour(response, provider)
-    if flavour is None:
-        raise Unreadable(f"the shape of {type(response).__name__} is not known: give api_flavor")
-    raw = {"usage": _as_json(usage)}
-    tier = _first(response, "service_tier", "serviceTier")
-    if isinstance(tier, str):
-        raw["service_tier"] = tier
-    reading = Reading(raw_usage=raw, api_flavor=flavour)
+    if usage is not None:
+        reading = _metered(response, usage, api_flavor or _flavour(response, provider))
+    elif _first(response, "object", "type") in _BY_KIND:
+        reading = Reading(usage={"units": {WITHOUT_USAGE: 1}})
+    else:
+        raise Unreadable(f"{type(response).__name__} is no answer that is known here")
     model = _first(response, "model", "model_version", "modelVersion")
     if isinstance(model, str) and model:
         reading["model"] = model
@@ -63,6 +65,16 @@ def read(response: object, *, provider: str, api_flavor: str | None = None) -> R
     if _refused(response):
         reading["status"] = "refused"
     return reading
+
+
+def _metered(response: object, usage: object, flavour: str | None) -> Reading:
+    if flavour is None:
+        raise Unreadable(f"the shape of {type(response).__name__} is not known: give api_flavor")
+    raw = {"usage": _as_json(usage)}
+    tier = _first(response, "service_tier", "serviceTier")
+    if isinstance(tier, str):
+        raw["service_tier"] = tier
+    return Reading(raw_usage=raw, api_flavor=flavour)
 
 
 def _flavour(response: object, provider: str) -> str | None:

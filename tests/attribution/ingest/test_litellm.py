@@ -326,7 +326,7 @@ def test_one_bad_payload_costs_no_other(post: Post) -> None:
     sound = [payload(f"call-{number}") for number in range(3)]
     bad = [
         payload("bad-1", startTime="2026-10-01T12:00:00"),
-        {"model": "gpt-4o"},
+        {"model": "gpt-4o", "call_id": "bad-3"},
         payload("bad-2", metadata={"usage_object": {"prompt_tokens": 5, "cache_read_input_tokens": 9}}),
         "text",
         payload("x" * 129),
@@ -342,6 +342,8 @@ def test_one_bad_payload_costs_no_other(post: Post) -> None:
         (4, ""),
         (5, "event_id"),
     ]
+    named = [rejected["event_id"] for rejected in answer.body["rejected"]]
+    assert named == ["bad-1", "bad-3", "bad-2", None, "x" * 128]
 
 
 def test_what_is_no_json_is_refused_and_other_methods_too(post: Post, client: Client) -> None:

@@ -7,7 +7,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from django.core.management import call_command
+import pytest
+from django.core.management import CommandError, call_command
 
 from attribution.models import Quarantined
 from tests.attribution.ingest.conftest import event
@@ -48,3 +49,11 @@ def test_a_row_that_says_its_id_is_known_by_it_from_whichever_file(tmp_path: Pat
         ("bad", "subset_exceeds_total")
     ]
     assert product.total("calls") == 0
+
+
+@pytest.mark.parametrize("kind", ["openai_usage", "anthropic_usage"])
+def test_a_text_is_no_report_without_rows(tmp_path: Path, product: Product, kind: str) -> None:
+    (tmp_path / "report").write_text("no report\nat all\n")
+
+    with pytest.raises(CommandError, match="1 of 1 files could not be read"):
+        imported(tmp_path / "report", format=kind)
