@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 from django.utils import timezone
 
+from pricing.ambiguity import refuse_ambiguous
+from pricing.catalogue import load_book
 from pricing.changes import of_complete_list, write_rows
 from pricing.models import BookVersion, Versioned, VersionStatus
 from pricing.slot_rates import PUBLISHING_LOCK, rerate_slots
@@ -69,7 +71,7 @@ def put_in_force(
 ) -> Publication:
     """Publish a version whose rows are written; what it ends is superseded, slots are re-rated.
 
-    Within a transaction that holds the book.
+    Within a transaction that holds the book. Raises InvalidInput where nothing decides between two prices.
     """
     superseded = sum(
         model._default_manager.filter(pk__in=ids).update(superseded_by=version)
@@ -78,6 +80,7 @@ def put_in_force(
     version.status, version.published_at = VersionStatus.PUBLISHED, _now_after_all()
     version.published_by = by
     version.save(update_fields=["status", "published_at", "published_by"])
+    refuse_ambiguous(load_book())
     rerated = rerate_slots(version.published_at)
     return Publication(version, added, superseded, rerated.changed, rerated.to_split)
 
