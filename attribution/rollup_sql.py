@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from finops.core.meters import HOT_METERS
 
 HOT = tuple(meter.label for meter in HOT_METERS)
@@ -11,6 +13,13 @@ SUMS = ("calls", "errors", "retries", "tool_calls", *HOT)
 # The block index is asked for the range of batches, once; asked for each batch it would be read each time.
 OF_BATCHES = """occurred_at >= %(first)s AND occurred_at <= %(last)s
     AND batch_id >= %(lowest)s AND batch_id <= %(highest)s AND batch_id + 0 = ANY(%(batches)s)"""
+
+
+def of_batches(alias: str) -> str:
+    """OF_BATCHES, where several tables have such columns."""
+    return re.sub(r"\b(occurred_at|batch_id)\b", rf"{alias}.\1", OF_BATCHES)
+
+
 OF_DAY = """occurred_at >= %(first)s AND occurred_at < %(last)s
     AND batch_id NOT IN (SELECT id FROM ingest_batch WHERE folded_at IS NULL)"""
 

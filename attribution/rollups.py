@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
 
-from attribution import rollup_sql
+from attribution import misplaced, rollup_sql
 from attribution.models import BooksSetting
 from finops.core.errors import Conflict
 from finops.core.periods import bucket_minutes, midnight
@@ -88,8 +88,9 @@ def _fold_once(limit: int, *, wait: bool) -> FoldResult:
         # and go through what is summed once for each row of another sum.
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute("SET LOCAL enable_nestloop = off")
-        of_batches = {"batches": ids, "lowest": min(ids), "highest": max(ids)}
-        cursor.execute(_OF_BATCHES, _grid() | {"first": first, "last": last} | of_batches)
+        of_batches = {"batches": ids, "lowest": min(ids), "highest": max(ids), "first": first, "last": last}
+        misplaced.put_right(cursor, rollup_sql.of_batches("e"), of_batches, first, last)
+        cursor.execute(_OF_BATCHES, _grid() | of_batches)
         calls = int(cursor.fetchone()[0])
         cursor.execute("UPDATE ingest_batch SET folded_at = clock_timestamp() WHERE id = ANY(%s)", [ids])
     return FoldResult(len(ids), calls, is_empty=is_empty)
@@ -105,7 +106,7 @@ def rebuild_day(day: date) -> int:
     first, last = midnight(day, zone), midnight(day + timedelta(days=1), zone)
     with connection.cursor() as cursor:
         lock(cursor)
-        _wait_for(cursor, _SEGMENTS_LOCK)
+        lock_segments(cursor)
         check_zone()
         _refuse_if_dropped(cursor, day, first, last)
         cursor.execute(rollup_sql.WITHOUT_DAY, {"day": day})
@@ -158,6 +159,11 @@ def lock(cursor: Any) -> None:
     """Let nobody fold or rebuild until the transaction ends, save its holder."""
     # Any: Django's cursor wrapper has no public type.
     _wait_for(cursor, _LOCK)
+
+
+def lock_segments(cursor: Any) -> None:
+    """Let nobody merge segments until the transaction ends. After ``lock``, where both are held."""
+    _wait_for(cursor, _SEGMENTS_LOCK)
 
 
 def _wait_for(cursor: Any, lock: str) -> None:

@@ -54,13 +54,18 @@ class Rerating:
 
 @dataclass(frozen=True, slots=True)
 class Division:
-    """A slot within which prices differ, the cells that it holds, and the one whose calls it keeps."""
+    """A slot, the cells of the grid that it holds, and the one whose calls it keeps if prices differ."""
 
     slot: int
     key: SlotKey
     grid: Grid
     cells: Sequence[Cell]
     kept: Cell
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether prices differ within it."""
+        return len({self.grid.signature(cell) for cell in self.cells}) > 1
 
     @property
     def narrowed(self) -> SlotKey:
@@ -189,8 +194,8 @@ def divisions(grids: Grids, known_before: float) -> list[Division]:
     """
     found = []
     for slot in PriceSlot.objects.order_by("id").iterator():
-        division = _division(slot, grids, known_before)
-        if division is not None and len({division.grid.signature(cell) for cell in division.cells}) > 1:
+        division = division_of(slot, grids, known_before)
+        if division is not None and division.is_divided:
             found.append(division)
     return found
 
@@ -219,15 +224,15 @@ def rerate_slots(published_at: datetime) -> Rerating:
     divided = divisions(grids, published_at.timestamp())
     narrow(divided, published_at)
     kept = {division.slot: division.kept for division in divided}
-    current = _current_prices()
+    current = current_amounts()
     changed: list[tuple[int, list[MeterPrice]]] = []
     for slot in PriceSlot.objects.order_by("id").iterator():
-        division = _division(slot, grids, published_at.timestamp())
+        division = division_of(slot, grids, published_at.timestamp())
         if division is None:
             continue
         quote = division.grid.quote(kept.get(slot.pk, division.kept))
         prices = meter_prices(quote, from_response_cache=slot.from_response_cache)
-        if {_amounts(price) for price in prices} != current.get(slot.pk, set()):
+        if amounts_of(prices) != current.get(slot.pk, set()):
             changed.append((slot.pk, prices))
     SlotRate.objects.filter(slot_id__in=[slot for slot, _ in changed], known_to=None).update(
         known_to=published_at
@@ -237,7 +242,7 @@ def rerate_slots(published_at: datetime) -> Rerating:
     return Rerating(len(changed), len(divided))
 
 
-def _division(slot: PriceSlot, grids: Grids, known_before: float) -> Division | None:
+def division_of(slot: PriceSlot, grids: Grids, known_before: float) -> Division | None:
     """The cells that a slot holds; None when it holds nothing any more.
 
     A slot that was cut by a schedule known only since is named by it.
@@ -268,7 +273,8 @@ def _row(key: SlotKey) -> Iterator[object]:
         yield None if edge is None else datetime.fromtimestamp(edge, UTC)
 
 
-def _current_prices() -> dict[int, set[tuple[object, ...]]]:
+def current_amounts() -> dict[int, set[tuple[object, ...]]]:
+    """Every slot's unit prices as known now, to be compared with ``amounts_of``."""
     names = {number: name for name, number in _TOKEN_METER_IDS.items()}
     names |= dict(UnitMeter.objects.values_list("id", "name"))
     current: dict[int, set[tuple[object, ...]]] = {}
@@ -278,6 +284,11 @@ def _current_prices() -> dict[int, set[tuple[object, ...]]]:
     ):
         current.setdefault(slot, set()).add((names[meter], *(amount.normalize() for amount in amounts)))
     return current
+
+
+def amounts_of(prices: Iterable[MeterPrice]) -> set[tuple[object, ...]]:
+    """What these prices say, whichever rows they come from."""
+    return {_amounts(price) for price in prices}
 
 
 def _amounts(price: MeterPrice) -> tuple[object, ...]:

@@ -55,6 +55,7 @@ class Columns:
     time_us: np.ndarray
     identity: np.ndarray
     prompt_tokens: np.ndarray
+    contexts: np.ndarray  # -1: not given
     meters: dict[Meter, np.ndarray]
     events: list[Event]
 
@@ -67,11 +68,14 @@ class Columns:
         order = np.lexsort((identity[:, 1], identity[:, 0], time_us // DAY_US))
         ordered = [events[place] for place in order.tolist()]
         tokens = np.concatenate([post.tokens for post in posts])[order]
+        contexts = np.array(list(map(_context_of, ordered)), dtype=np.int64)
         return cls(
             place=order,
             time_us=time_us[order],
             identity=identity[order],
-            prompt_tokens=_prompts(ordered, tokens[:, _INPUT_TOKENS]),
+            # Its input, unless that is the sum of several.
+            prompt_tokens=np.where(contexts >= 0, contexts, np.maximum(tokens[:, _INPUT_TOKENS], 0)),
+            contexts=contexts,
             meters=meter_columns(tokens),
             events=ordered,
         )
@@ -100,7 +104,10 @@ class Columns:
 
     def details(self) -> list[bytes | None]:
         """The rarer fields of each event as a JSON object; None where it has none of them."""
-        return [_detail(values) if any(values) else None for values in map(_rarities_of, self.events)]
+        found = [_detail(values) if any(values) else None for values in map(_rarities_of, self.events)]
+        for row in np.flatnonzero(self.contexts >= 0).tolist():
+            found[row] = _detail(_rarities_of(self.events[row]), context_tokens=int(self.contexts[row]))
+        return found
 
     def units(self) -> list[tuple[int, str | Meter, Any]]:
         """(row, meter or unit name, quantity) of everything beyond the hot meters; no zeros."""
@@ -114,11 +121,6 @@ class Columns:
         return found
 
 
-def _prompts(events: list[Event], inputs: np.ndarray) -> np.ndarray:
-    """How large a prompt each event is priced by: its input, unless that is the sum of several."""
-    contexts = np.array(list(map(_context_of, events)), dtype=np.int64)
-    return np.where(contexts >= 0, contexts, np.maximum(inputs, 0))
-
-
-def _detail(values: tuple[Any, ...]) -> bytes:  # Any: what the fields of an event are
-    return _encode_detail({name: value for name, value in zip(_DETAIL, values, strict=True) if value})
+def _detail(values: tuple[Any, ...], **more: int) -> bytes:  # Any: what the fields of an event are
+    said = {name: value for name, value in zip(_DETAIL, values, strict=True) if value}
+    return _encode_detail(said | more)

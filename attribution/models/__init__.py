@@ -34,6 +34,7 @@ from attribution.models.provider_reports import (
     ProviderUsage,
 )
 from attribution.models.quarantine import Quarantined, QuarantineReason, Resolution
+from attribution.models.reratings import Rerating, ReratingLine, ReratingStatus
 from attribution.models.rollups import (
     BooksSetting,
     CustomerDay,
@@ -89,6 +90,9 @@ __all__ = [
     "Refusal",
     "RegistryState",
     "ReportPeriod",
+    "Rerating",
+    "ReratingLine",
+    "ReratingStatus",
     "Resolution",
     "Revenue",
     "SourceContract",

@@ -327,6 +327,7 @@ def test_a_cached_conversation_in_focus_costs_what_its_worked_example_says(tmp_p
     assert json.loads(detail) == {
         "reported_cost": {"amount": "1.50", "currency": "USD"},
         "tags": {"team": "search", "focus.account": "Search"},
+        "context_tokens": 1,
     }
 
 
