@@ -234,6 +234,11 @@ SPECTACULAR_SETTINGS = {
         "PriceStatusEnum": ["priced", "partially_priced", "unpriced"],
         "CallStatusEnum": ["success", "error", "timeout", "cancelled", "refused"],
         "ContractModeEnum": "attribution.models.governance.ContractMode",
+        "ContextModeEnum": "pricing.models.ContextMode",
+        "PriceKindEnum": "pricing.models.PriceKind",
+        "PriceBlockKindEnum": "pricing.models.BlockKind",
+        "PriceChangeKindEnum": ["new", "changed", "ended"],
+        "PriceVersionStatusEnum": "pricing.models.VersionStatus",
     },
 }
 

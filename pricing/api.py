@@ -1,14 +1,11 @@
-"""``/api/v1/prices``: read the book, and rate one call without storing anything."""
+"""``/api/v1/prices/rate``: rates one call without storing anything."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiResponse, extend_schema
-from rest_framework.generics import ListAPIView
-from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -22,7 +19,7 @@ from pricing.facts import Facts, normalise
 from pricing.models import Price
 from pricing.rating import Rating, rate_usage
 from pricing.raw_usage import Reading, read_usage
-from pricing.shapes import PriceQuery, PriceShape, RateAnswer, RateRequest
+from pricing.shapes import RateAnswer, RateRequest
 
 _MAY_READ = [requires(read="read")]
 
@@ -102,39 +99,3 @@ def _answer(rating: Rating) -> dict[str, Any]:
         "price": price,
         "reason": rating.quote.reason,
     }
-
-
-class PricePage(CursorPagination):
-    """Oldest first, a hundred at a time."""
-
-    page_size = 100
-    max_page_size = 1_000
-    page_size_query_param = "limit"
-    ordering = "id"
-
-
-class Prices(ListAPIView[Price]):
-    """The price book."""
-
-    permission_classes = _MAY_READ
-    serializer_class = PriceShape
-    pagination_class = PricePage
-    queryset = Price.objects.none()
-
-    @extend_schema(
-        operation_id="prices_list",
-        parameters=[PriceQuery],
-        responses={200: PriceShape(many=True), **problem_answers(400, 401, 403, 429)},
-    )
-    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """List prices: what is known now, or was known at a time; of all time, or in force at one."""
-        return super().get(request, *args, **kwargs)
-
-    def get_queryset(self) -> QuerySet[Price]:
-        asked = PriceQuery(data=self.request.query_params)
-        asked.is_valid(raise_exception=True)
-        wanted = asked.validated_data
-        prices = Price.objects.known(wanted.get("as_of")).select_related("version").prefetch_related("rates")
-        names = {name: wanted[name] for name in ("provider", "model") if name in wanted}
-        prices = prices.filter(**names)
-        return prices.effective(wanted["at"]) if "at" in wanted else prices

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from finops.core.money import EXACT
 from pricing.models import ContextOperator, Price, PriceKind, Rate
-from pricing.patterns import is_pattern, matches, weight
+from pricing.patterns import is_pattern, overlap, weight
 
 # Half-open; None leaves an end open.
 Span = tuple[datetime | None, datetime | None]
@@ -139,12 +139,7 @@ def _tie(one: str, other: str) -> bool:
         return True
     if weight(one) != weight(other) or not (is_pattern(one) and is_pattern(other)):
         return False
-    return matches(one, _example(other)) or matches(other, _example(one))
-
-
-def _example(pattern: str) -> str:
-    """A name that the pattern fits: its wildcards stand for nothing, or for one letter."""
-    return pattern.replace("*", "").replace("?", "x")
+    return overlap(one, other)
 
 
 def _open(start: datetime, end: datetime) -> Span:

@@ -17,6 +17,8 @@ from finops.accounts import audit
 from finops.core.errors import Conflict, FieldProblem, InvalidInput, NotFound
 from pricing import blocks
 from pricing.changes import Changes, of_complete_list, signature, write_rows
+from pricing.diffs import diff
+from pricing.in_use import usage_touched
 from pricing.models import (
     BookVersion,
     DraftBlock,
@@ -165,6 +167,18 @@ def publish(version: BookVersion, *, by: str) -> Publication:
     after = {"content_hash": version.content_hash, "added": done.added, "superseded": done.superseded}
     _record(by, "published", version, before={"reviewed_by": version.reviewed_by}, after=after)
     return done
+
+
+@transaction.atomic
+def publish_untouching(version: BookVersion, *, by: str) -> Publication:
+    """As ``publish``, where no booked usage would be priced otherwise; raises Conflict where some would."""
+    if version.is_open and (touched := usage_touched(version, diff(version))):
+        more = f" and {len(touched) - 3} more" if len(touched) > 3 else ""
+        raise Conflict(
+            f"It prices booked usage otherwise ({', '.join(touched[:3])}{more}): preview and approve a "
+            "re-rating, which publishes it."
+        )
+    return publish(version, by=by)
 
 
 @transaction.atomic

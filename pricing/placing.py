@@ -22,6 +22,7 @@ from pricing.conditions import (
     without,
 )
 from pricing.models import BookVersion, Price, Rate, VersionStatus
+from pricing.patterns import is_pattern
 
 Priced = tuple[Price, list[Rate]]
 _COPIED = (
@@ -50,25 +51,25 @@ class Room:
             prices = Price.objects.filter((known & ~Q(pk__in=gone)) | Q(version=version))
         room = cls(version)
         for price in prices.filter(provider__in=set(providers)).prefetch_related("rates"):
-            room.rows[_aside_from_names(price)].append((price, list(price.rates.all())))
+            room.rows[_place(price)].append((price, list(price.rates.all())))
         return room
 
     def colliding(self, price: Price, rates: Sequence[Rate]) -> list[Priced]:
         """The rows beside which it would be open which price applies."""
         return [
             (other, theirs)
-            for other, theirs in self.rows[_aside_from_names(price)]
+            for other, theirs in self.rows[_place(price)]
             if other is not price and collide(price, rates, other, theirs)
         ]
 
     def add(self, price: Price, rates: list[Rate]) -> None:
         """As it is."""
-        self.rows[_aside_from_names(price)].append((price, rates))
+        self.rows[_place(price)].append((price, rates))
         self.added.append((price, rates))
 
     def end(self, price: Price) -> None:
         """Take a row out: superseded if it is published, dropped if it belongs to the draft."""
-        rows = self.rows[_aside_from_names(price)]
+        rows = self.rows[_place(price)]
         rows[:] = [row for row in rows if row[0] is not price]
         left = [row for row in self.added if row[0] is not price]
         if len(left) < len(self.added):
@@ -128,5 +129,7 @@ def copy_rate(rate: Rate) -> Rate:
     return Rate(meter=rate.meter, unit_price=rate.unit_price, per=rate.per, minimum=rate.minimum)
 
 
-def _aside_from_names(price: Price) -> Conditions:
-    return conditions_of(price)._replace(model="", region="")
+def _place(price: Price) -> Conditions:
+    """Prices that may collide share a place: an exact name with its equals, a pattern with patterns."""
+    conditions = conditions_of(price)
+    return conditions._replace(model="" if is_pattern(price.model) else conditions.model, region="")
