@@ -54,19 +54,23 @@ def test_a_day_with_calls_still_to_be_folded_waits(settings: Settings) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_two_first_writers_of_a_day_make_its_partition_once() -> None:
     parameters = connection.get_connection_params()
-    ensure = "SELECT ensure_call_partition('2026-10-25')"
+    ensure = "SELECT ensure_call_partition('2019-03-01')"
     with (
         psycopg.connect(**parameters) as first,
         psycopg.connect(**parameters) as second,
         ThreadPoolExecutor(1) as pool,
     ):
-        assert first.execute(ensure).fetchone() == (True,)
-        waiting = pool.submit(lambda: second.execute(ensure).fetchone())
-        while not first.execute(
-            "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND pid = %s",
-            [second.info.backend_pid],
-        ).fetchone():
-            time.sleep(0.01)
-        first.commit()
+        try:
+            assert first.execute(ensure).fetchone() == (True,)
+            waiting = pool.submit(lambda: second.execute(ensure).fetchone())
+            while not first.execute(
+                "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND pid = %s",
+                [second.info.backend_pid],
+            ).fetchone():
+                time.sleep(0.01)
+            first.commit()
 
-        assert waiting.result() == (False,)
+            assert waiting.result() == (False,)
+        finally:
+            second.rollback()
+            first.execute("DROP TABLE IF EXISTS call_event_20190301, call_unit_20190301")

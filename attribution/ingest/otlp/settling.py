@@ -60,7 +60,8 @@ around AS (
 _RELATED = f"""
 inside AS (
     SELECT a.trace_id, a.span_id, a.outer_id, a.has_usage, a.input_tokens, a.output_tokens,
-           a.has_usage AND a.is_embedding = o.is_embedding AS is_alike,
+           a.has_usage AND (a.is_embedding = o.is_embedding OR (a.output_tokens = 0 AND o.output_tokens = 0))
+             AS is_alike,
            o.has_usage AS is_in_usage, o.fate AS outer_fate,
            o.input_tokens AS outer_input, o.output_tokens AS outer_output
     FROM around a JOIN otlp_span o ON o.trace_id = a.trace_id AND o.span_id = a.outer_id

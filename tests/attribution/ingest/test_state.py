@@ -75,7 +75,7 @@ def test_the_openapi_document_describes_the_event(client: Client, db: None) -> N
     document = client.get("/api/schema/", {"format": "json"}).json()
 
     post = document["paths"]["/api/v1/events"]["post"]
-    assert set(post["responses"]) == {"200", "202", "400", "401", "403", "413", "415", "503"}
+    assert set(post["responses"]) == {"200", "202", "400", "401", "403", "413", "415", "422", "503"}
     schemas = document["components"]["schemas"]
     assert schemas["Event"]["required"] == ["event_id", "occurred_at", "provider", "model"]
     assert "default" not in schemas["Usage"]["properties"]["input_tokens"]
