@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from celery import shared_task
 from django.utils import timezone
 
-from attribution import identity_audit, imports, partitions, rollups, verification
+from attribution import identity_audit, imports, partitions, restating, rollups, verification
 from attribution.ingest.otlp import settling
 from attribution.pullers import pulling
 from attribution.pullers.client import PullFailed
@@ -29,6 +29,14 @@ def fold_batches() -> None:
         logger.info(
             "folded", extra={"calls": result.calls, "batches": result.batches, "seconds": result.seconds}
         )
+
+
+@shared_task
+def settle_prices() -> None:
+    """Move calls whose slot a publication narrowed; nothing where none did."""
+    moved = restating.settle()
+    if moved.calls:
+        logger.info("moved to narrower slots", extra={"calls": moved.calls, "days": moved.days})
 
 
 @shared_task

@@ -19,6 +19,12 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 1.0,
         "options": {"queue": "books", "expires": 2},
     },
+    # Calls whose slot a publication narrowed: soon after it, or after a worker that was killed at it.
+    "prices": {
+        "task": "attribution.tasks.settle_prices",
+        "schedule": 10.0,
+        "options": {"queue": "books", "expires": 10},
+    },
     # Segments of users and tasks: one a group in the end, a handful meanwhile.
     "recent_segments": {
         "task": "attribution.tasks.compact_recent",

@@ -18,6 +18,7 @@ from attribution.api.outcomes import Outcomes
 from attribution.api.outcomes_revenue import Revenues
 from attribution.api.provider_keys import ProviderKeys, ProviderKeysOne
 from attribution.api.quarantine import Dismiss, DismissAll, QuarantineList, Replay, ReplayAll
+from attribution.api.reratings import ReratingApprove, ReratingDiscard, ReratingOne, Reratings
 from attribution.api.tagging import (
     TaggingRuleOne,
     TaggingRuleOrder,
@@ -58,6 +59,10 @@ urlpatterns: list[URLPattern] = [
     path("allocation_keys/<str:key>", AllocationKeyOne.as_view(), name="allocation-key"),
     path("provider_keys", ProviderKeys.as_view(), name="provider-keys"),
     path("provider_keys/<str:provider>/<path:name>", ProviderKeysOne.as_view(), name="provider-keys-one"),
+    path("reratings", Reratings.as_view(), name="reratings"),
+    path("reratings/<int:number>", ReratingOne.as_view(), name="rerating"),
+    path("reratings/<int:number>/approve", ReratingApprove.as_view(), name="rerating-approve"),
+    path("reratings/<int:number>/discard", ReratingDiscard.as_view(), name="rerating-discard"),
     path("ingest/litellm", litellm_log, name="ingest-litellm"),
     path("ingest/health", IngestHealthView.as_view(), name="ingest-health"),
     *_organisation(),
