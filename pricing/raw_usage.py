@@ -125,6 +125,7 @@ def _anthropic(raw: UsageObject, _model: str) -> Reading:
 
 
 _GOOGLE_TIERS = {
+    "TRAFFIC_TYPE_UNSPECIFIED": None,
     "ON_DEMAND": "standard",
     "ON_DEMAND_PRIORITY": "priority",
     "ON_DEMAND_FLEX": "flex",

@@ -375,16 +375,6 @@ def test_further_shapes_of_the_same_objects(
     assert read[:2] == (usage, {name: Decimal(amount) for name, amount in units.items()})
 
 
-def test_place_and_speed_of_an_answer_are_those_it_was_served_at() -> None:
-    counts = {"input_tokens": 3, "output_tokens": 9}
-
-    served = read_usage("anthropic.messages", {**counts, "inference_geo": "us", "speed": "fast"})
-    unknown = read_usage("anthropic.messages", {**counts, "inference_geo": "not_available"})
-
-    assert (served.region, served.speed) == ("us", "fast")
-    assert (unknown.region, unknown.speed) == (None, None)
-
-
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_empty_object_is_no_usage(flavour: str) -> None:
     assert read_usage(flavour, {}) == (Usage(), {}, None, None, None)

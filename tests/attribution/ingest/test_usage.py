@@ -183,3 +183,20 @@ def test_the_rest_of_an_event_is_stored_as_said(send: Send) -> None:
     assert rows("detail->'tags'->>'project', detail->'reported_cost'->>'amount'") == [("x", "0.0123")]
     assert rows("name", "customer JOIN call_event ON customer_id = customer.id") == [("acme",)]
     assert rows("from_response_cache", "price_slot") == [(True,)]
+
+
+def test_what_an_answer_says_of_its_serving_wins_over_what_was_asked(send: Send) -> None:
+    served = {"service_tier": "standard", "inference_geo": "us", "speed": "fast"}
+    raw = {"input_tokens": 3, "output_tokens": 9, **served}
+    sent = event(
+        provider="anthropic",
+        model="claude-opus-5",
+        usage=None,
+        raw_usage=raw,
+        api_flavor="anthropic.messages",
+        service_tier="priority",
+        region="eu",
+    )
+
+    assert send(sent).counts == (1, 0, 0, 0)
+    assert rows("service_tier, region, speed", "price_slot") == [("standard", "us", "fast")]
