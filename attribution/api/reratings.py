@@ -75,12 +75,12 @@ class ReratingShape(serializers.Serializer[Rerating]):
     posted_after = ExactField(allow_null=True)
 
 
-class LineShape(EffectShape):
+class ReratingLineShape(EffectShape):
     key = serializers.DictField(help_text="By the names of `group_by`; null: nobody's.")
 
 
 class ReratingDetailShape(ReratingShape):
-    lines = LineShape(many=True, help_text="The largest change first.")
+    lines = ReratingLineShape(many=True, help_text="The largest change first.")
 
 
 class _Newest(CursorPagination):

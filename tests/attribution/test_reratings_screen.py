@@ -52,7 +52,7 @@ def test_from_the_list_to_the_posting(version: BookVersion) -> None:
     made = Rerating.objects.get()
     assert (shown.status_code, shown.headers["Location"]) == (302, f"{LIST}{made.pk}/")
     page = text(finance.get(f"{LIST}{made.pk}/"))
-    assert "−$6.00 would be posted" in page
+    assert "\N{MINUS SIGN}$6.00 would be posted" in page
     assert "search 3 $9.00 $6.00" in page
     assert f"Type {version.pk} to approve." in page
     assert "1 re-rating waits for approval" in text(finance.get(LIST))
@@ -61,7 +61,7 @@ def test_from_the_list_to_the_posting(version: BookVersion) -> None:
     assert booked() == 18
     done = finance.post(f"{LIST}{made.pk}/", {"approve": "1", "number": str(version.pk)}, follow=True)
     assert booked() == 12
-    assert "−$6.00 were posted" in text(done)
+    assert "\N{MINUS SIGN}$6.00 were posted" in text(done)
     assert "Publish and post" not in text(done)
 
 
