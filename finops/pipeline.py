@@ -83,4 +83,10 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": crontab(minute="10", hour="3"),
         "options": {"queue": "books", "expires": 3600},
     },
+    # What the installed open price list says otherwise than the book: proposed, never applied.
+    "price_proposals": {
+        "task": "pricing.tasks.propose_prices",
+        "schedule": crontab(minute="30", hour="4", day_of_week="1"),
+        "options": {"queue": "books", "expires": 86_400},
+    },
 }

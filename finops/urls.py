@@ -28,6 +28,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("accounts/", include("finops.accounts.sign_in_urls")),
     path("", include("finops.accounts.urls")),
     path("", include("attribution.urls")),
+    path("prices/", include("pricing.screen_urls")),
     path("", include("finops.pages.urls")),
     path("", include("finops.ui.urls")),
 ]

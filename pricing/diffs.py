@@ -48,6 +48,11 @@ class RateChange:
             return (new - old) / old
 
     @property
+    def signed(self) -> str:
+        """The change in per cent, with its sign; empty where there is nothing to compare with."""
+        return "" if self.ratio is None else f"{self.ratio:+.1%}".replace("-", "\N{MINUS SIGN}")
+
+    @property
     def is_change(self) -> bool:
         return _each(self.before) != _each(self.after) or _minimum(self.before) != _minimum(self.after)
 

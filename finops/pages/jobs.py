@@ -15,6 +15,7 @@ from finops.ui import formats
 
 NAMES = {
     "fold": "Counting calls into the books",
+    "prices": "Moving calls to narrower price slots",
     "recent_segments": "Merging users and tasks of the last days",
     "segments": "Merging users and tasks of all days",
     "spans": "Booking the calls of spans",
@@ -25,9 +26,11 @@ NAMES = {
     "identities": "Looking for calls sent twice",
     "leftovers": "Forgetting old answers and sessions",
     "verify": "Verifying the books",
+    "price_proposals": "Comparing prices with the library",
 }
 # How long after it is due a job counts as late: a busy worker is not an alarm.
 GRACE_EVERY_FEW_SECONDS, GRACE_AT_A_TIME = timedelta(seconds=30), timedelta(minutes=10)
+_WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")  # as cron counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,4 +102,5 @@ def _times(rhythm: Any) -> str:  # Any: the stubs know no fields of a crontab
         return "every hour"
     if len(rhythm.hour) > 1:
         return f"{len(rhythm.hour)} times a day"
-    return f"every day at {min(rhythm.hour):02d}:{min(rhythm.minute):02d} UTC"
+    day = _WEEKDAYS[min(rhythm.day_of_week)] if len(rhythm.day_of_week) == 1 else "day"
+    return f"every {day} at {min(rhythm.hour):02d}:{min(rhythm.minute):02d} UTC"

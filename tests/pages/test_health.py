@@ -207,6 +207,7 @@ def test_every_job_of_the_schedule_has_a_name_and_a_rhythm() -> None:
     assert set(jobs.NAMES) == set(SCHEDULE)
     assert {job.name: job.often for job in jobs.jobs(timezone.now())} == {
         "Counting calls into the books": "every second",
+        "Moving calls to narrower price slots": "every 10 s",
         "Merging users and tasks of the last days": "every 10 min",
         "Merging users and tasks of all days": "every day at 02:50 UTC",
         "Booking the calls of spans": "every second",
@@ -217,6 +218,7 @@ def test_every_job_of_the_schedule_has_a_name_and_a_rhythm() -> None:
         "Looking for calls sent twice": "every day at 01:40 UTC",
         "Forgetting old answers and sessions": "every hour",
         "Verifying the books": "every day at 03:10 UTC",
+        "Comparing prices with the library": "every Monday at 04:30 UTC",
     }
 
 

@@ -1,0 +1,1 @@
+"""The screens of prices: the book, one model, versions and drafts, imports."""

@@ -1,0 +1,177 @@
+"""The price book on screen: which price applies, and when?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, time
+from typing import Any
+from urllib.parse import urlencode
+
+from django import forms
+from django.core.paginator import Paginator
+from django.db.models import F, OrderBy, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from finops.accounts.forms import OurForm
+from finops.accounts.models import User
+from finops.accounts.permissions import Capability, principal_of_person
+from finops.accounts.screens import PersonRequest, for_people
+from finops.ui.exports import Cell, Column, Export, Format, Kind, respond
+from finops.ui.screens import sign_in
+from pricing.expiring import Expiry, expiring
+from pricing.models import BookVersion, Price, Rate, VersionStatus
+from pricing.views.shown import Shown, conditions, contracted_prices, shown
+
+ON_A_PAGE = 100
+_WHEN = (("", "In force on the day"), ("later", "From a later day"), ("any", "At any time"))
+_ORDER: tuple[str | OrderBy, ...] = (
+    *(f"price__{name}" for name in ("provider", "model", "kind", "region", "host")),
+    *(f"price__{name}" for name in ("service_tier", "processing", "speed")),
+    F("price__context_threshold").asc(nulls_first=True),
+    F("price__effective_from").asc(nulls_first=True),
+    "price_id",
+    "id",
+)
+
+
+class BookForm(OurForm):
+    """The query string; absent means all that is in force today."""
+
+    provider = forms.ChoiceField(required=False)
+    q = forms.CharField(max_length=256, required=False, label="Model")
+    when = forms.ChoiceField(choices=_WHEN, required=False)
+    on = forms.DateField(required=False, label="Day", widget=forms.DateInput(attrs={"type": "date"}))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: Django's arguments
+        super().__init__(*args, **kwargs)
+        known = Price.objects.known().order_by("provider").values_list("provider", flat=True).distinct()
+        field = self.fields["provider"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [("", "Any provider"), *((name, name) for name in known)]
+        for one in self.fields.values():
+            one.widget.attrs["class"] = "field"
+
+    @property
+    def at(self) -> datetime:
+        """The first instant of the day that is asked for, in UTC; now unless one is."""
+        day = self.cleaned_data.get("on") if self.is_valid() else None
+        return datetime.combine(day, time(), UTC) if day else timezone.now()
+
+    def prices(self) -> QuerySet[Price]:
+        """What is asked for, as it is known now."""
+        told = self.cleaned_data if self.is_valid() else {}
+        found: QuerySet[Price] = Price.objects.known()
+        if told.get("provider"):
+            found = found.filter(provider=told["provider"])
+        if told.get("q"):
+            found = found.filter(model__icontains=told["q"].strip())
+        if told.get("when") == "later":
+            return found.filter(effective_from__gt=self.at)
+        return found if told.get("when") == "any" else found.effective(self.at)  # type: ignore[attr-defined]  # its queryset's own
+
+
+@require_safe
+@for_people(Capability.VIEW_COSTS)
+def prices(request: PersonRequest) -> HttpResponse:
+    """The book, one row a meter. Eight queries, and three more while prices are about to end."""
+    principal = principal_of_person(request.user)
+    form = BookForm(request.GET)
+    found = form.prices()
+    rates = Rate.objects.filter(price__in=found).select_related("price__version").order_by(*_ORDER)
+    page = Paginator(rates, ON_A_PAGE).get_page(request.GET.get("page"))
+    sees_contracted = principal.may(Capability.VIEW_CONTRACTED_PRICES)
+    contracted = contracted_prices({rate.price_id for rate in page.object_list}) if sees_contracted else {}
+    query = _query(request)
+    context = {
+        "tabs": tabs("pricing:prices"),
+        "form": form,
+        "total": found.count(),
+        "page": page,
+        "lines": [_line(shown(rate, contracted)) for rate in page.object_list],
+        "query": query,
+        "filtered": bool(query),
+        "at": form.at,
+        "when": request.GET.get("when", ""),
+        "sees_contracted": sees_contracted,
+        "expiring": _ending_for_good(),
+        "version": BookVersion.objects.filter(status=VersionStatus.PUBLISHED).last(),
+        "may_edit": principal.may(Capability.EDIT_PRICES),
+    }
+    return render(request, "pricing/prices.html", context, status=400 if form.errors else 200)
+
+
+@require_safe
+def prices_export(request: HttpRequest, wanted: str) -> HttpResponseBase:
+    """The same rows as a file, every digit."""
+    if not isinstance(request.user, User):
+        return sign_in(request)
+    if wanted not in tuple(Format):
+        raise Http404
+    form = BookForm(request.GET)
+    principal = principal_of_person(request.user)
+    columns = [
+        Column("Provider"), Column("Model"), Column("Conditions"), Column("Meter"),
+        Column("List price USD", Kind.UNIT_PRICE), Column("Per units", Kind.COUNT),
+        Column("Effective from"), Column("Effective to"), Column("Known from", Kind.MOMENT),
+        Column("Evidence"), Column("Source"),
+    ]  # fmt: skip
+    export = Export(
+        name="prices",
+        columns=columns,
+        rows=_rows(form),
+        about=[
+            ("Prices", "as known now"),
+            ("In force", form.at.isoformat() if not request.GET.get("when") else request.GET["when"]),
+            ("Filter", _query(request) or "none"),
+            ("By", principal.label),
+        ],
+    )
+    return respond(export, Format(wanted))
+
+
+def tabs(current: str) -> list[tuple[str, str, bool]]:
+    """Links between the pages of prices."""
+    pages = (
+        ("Prices", "pricing:prices"),
+        ("Versions", "pricing:versions"),
+        ("Import", "pricing:import"),
+        ("Prices health", "prices-health"),
+    )
+    return [(label, reverse(name), name == current) for label, name in pages]
+
+
+def _ending_for_good() -> list[Expiry]:
+    return [one for one in expiring(timezone.now(), looks_at_use=False) if one.successor is None]
+
+
+def _line(line: Shown) -> tuple[Shown, Sequence[str]]:
+    return line, conditions(line.price)
+
+
+def _rows(form: BookForm) -> Iterator[Sequence[Cell]]:
+    rates = Rate.objects.filter(price__in=form.prices()).select_related("price__version").order_by(*_ORDER)
+    for rate in rates.iterator(chunk_size=1_000):
+        line, price = shown(rate), rate.price
+        yield [
+            price.provider,
+            price.model,
+            ", ".join(conditions(price)),
+            line.meter,
+            line.amount,
+            line.per,
+            price.effective_from,
+            price.effective_to,
+            price.version.published_at,
+            price.get_evidence_display(),
+            price.source,
+        ]
+
+
+def _query(request: HttpRequest) -> str:
+    """The filters without the page, in their own order."""
+    names = ("provider", "q", "when", "on")
+    return urlencode([(name, request.GET[name]) for name in names if request.GET.get(name)])

@@ -1,0 +1,141 @@
+"""Versions on screen: what a draft changes, what stands in its way, and who let it pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db.models import Count, Q
+from django.http import Http404, HttpResponse, HttpResponseRedirect, QueryDict
+from django.shortcuts import render
+from django.urls import NoReverseMatch, reverse
+from django.views.decorators.http import require_http_methods, require_safe
+
+from finops.accounts.permissions import Capability, principal_of_person
+from finops.accounts.screens import PersonRequest, for_people
+from finops.core.errors import FinopsError
+from pricing import drafts
+from pricing.diffs import ChangeKind, Diff, diff
+from pricing.in_use import usage_touched
+from pricing.models import BookVersion, VersionStatus
+from pricing.views.book import tabs
+
+ON_A_PAGE = 50
+LEVELS = {
+    VersionStatus.DRAFT: "warn", VersionStatus.REVIEWED: "warn", VersionStatus.PUBLISHED: "ok",
+    VersionStatus.DISCARDED: "",
+}  # fmt: skip
+
+
+@require_safe
+@for_people(Capability.VIEW_COSTS)
+def version_list(request: PersonRequest) -> HttpResponse:
+    """Versions, newest first; drafts that wait on top of the page."""
+    found = BookVersion.objects.annotate(waiting=Count("blocks", filter=Q(blocks__acknowledged_at=None)))
+    page = Paginator(found.order_by("-pk"), ON_A_PAGE).get_page(request.GET.get("page"))
+    open_states = (VersionStatus.DRAFT, VersionStatus.REVIEWED)
+    context = {
+        "tabs": tabs("pricing:versions"),
+        "page": page,
+        "lines": [(one, LEVELS[VersionStatus(one.status)]) for one in page.object_list],
+        "open": BookVersion.objects.filter(status__in=open_states).count(),
+        "may_edit": principal_of_person(request.user).may(Capability.EDIT_PRICES),
+    }
+    return render(request, "pricing/versions.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@for_people(Capability.VIEW_COSTS)
+def version(request: PersonRequest, number: int) -> HttpResponse:
+    """One version: its diff, its findings, and for whoever may the next step of its life."""
+    chosen = BookVersion.objects.filter(pk=number).first()
+    if chosen is None:
+        raise Http404
+    if request.method != "POST":
+        return _page(request, chosen)
+    principal = principal_of_person(request.user)
+    if not principal.may(Capability.EDIT_PRICES):
+        raise PermissionDenied(principal.refusal(Capability.EDIT_PRICES))
+    try:
+        done = _act(request.POST, chosen, request.user.email)
+    except FinopsError as error:
+        chosen.refresh_from_db()
+        return _page(request, chosen, problem=error.detail, status=409 if error.status == 409 else 422)
+    messages.success(request, done)
+    return HttpResponseRedirect(reverse("pricing:version", args=[number]))
+
+
+def _act(told: QueryDict, chosen: BookVersion, by: str) -> str:
+    """Take the step whose button was pressed; what was done."""
+    steps: Mapping[str, Callable[[], str]] = {
+        "acknowledge": lambda: _acknowledge(told, chosen, by),
+        "leave_out": lambda: _leave_out(told, chosen, by),
+        "review": lambda: _said(drafts.review(chosen, by=by), "Reviewed. It can be published."),
+        "publish": lambda: _said(drafts.publish_untouching(chosen, by=by), "Published: it is in force."),
+        "discard": lambda: _said(drafts.discard(chosen, by=by), "Discarded. It stays to be read."),
+    }
+    for name, step in steps.items():
+        if name in told:
+            return step()
+    raise Http404
+
+
+def _acknowledge(told: QueryDict, chosen: BookVersion, by: str) -> str:
+    number = str(told["acknowledge"])
+    block = drafts.acknowledge(
+        chosen, int(number) if number.isdecimal() else 0, reason=str(told.get(f"reason-{number}", "")), by=by
+    )
+    return f"Acknowledged: {block.provider}/{block.model}."
+
+
+def _leave_out(told: QueryDict, chosen: BookVersion, by: str) -> str:
+    provider, _, model = str(told["leave_out"]).partition("/")
+    drafts.leave_out(chosen, provider, model, by=by)
+    return f"{provider}/{model} was left out."
+
+
+def _said(_done: object, sentence: str) -> str:
+    return sentence
+
+
+def _page(
+    request: PersonRequest, chosen: BookVersion, *, problem: str = "", status: int = 200
+) -> HttpResponse:
+    changed = diff(chosen)
+    kind = request.GET.get("kind", "")
+    changes = changed.of_kind(ChangeKind(kind)) if kind in tuple(ChangeKind) else changed.changes
+    page = Paginator(changes, ON_A_PAGE).get_page(request.GET.get("page"))
+    blocks = list(chosen.blocks.order_by("acknowledged_at", "kind", "provider", "model"))
+    touched = usage_touched(chosen, changed) if chosen.is_open else []
+    context = {
+        "tabs": tabs("pricing:versions"),
+        "version": chosen,
+        "level": LEVELS[VersionStatus(chosen.status)],
+        "kinds": _kinds(changed, kind),
+        "kind": kind,
+        "page": page,
+        "others": changed.others,
+        "is_empty": changed.is_empty,
+        "blocks": blocks,
+        "waiting": sum(1 for block in blocks if block.acknowledged_at is None),
+        "touched": touched,
+        "rerating_url": _rerating_url(chosen) if touched else "",
+        "may_edit": principal_of_person(request.user).may(Capability.EDIT_PRICES),
+        "is_draft": chosen.status == VersionStatus.DRAFT,
+        "is_reviewed": chosen.status == VersionStatus.REVIEWED,
+        "problem": problem,
+    }
+    return render(request, "pricing/version.html", context, status=status)
+
+
+def _kinds(changed: Diff, chosen: str) -> list[tuple[str, int, bool]]:
+    return [(kind, number, kind == chosen) for kind, number in changed.counts.items()]
+
+
+def _rerating_url(chosen: BookVersion) -> str:
+    try:
+        return f"{reverse('attribution:reratings')}?version={chosen.pk}"
+    except NoReverseMatch:  # an installation without the books' screens
+        return ""
