@@ -86,7 +86,7 @@ def _check_openai(raw: UsageObject, given: UsageObject, made: UsageObject, usage
 
     Proxies repeat the counts under the names of other APIs; the same number twice is no contradiction.
     """
-    raw.must_not_have("citation_tokens", "promptTokenCount", "inputTokens")
+    raw.must_not_have("citation_tokens")
     raw.must_be("reasoning_tokens", 0, usage.reasoning_tokens)
     raw.must_be("cache_read_input_tokens", 0, usage.cache_read_tokens)
     raw.must_be("cache_creation_input_tokens", 0, usage.cache_write_tokens)
@@ -100,7 +100,8 @@ def _check_openai(raw: UsageObject, given: UsageObject, made: UsageObject, usage
 def _anthropic(raw: UsageObject, _model: str) -> Reading:
     """Anthropic: input is what was neither read from nor written to a cache; writes without a split
     are five-minute ones; web fetches are free, so they are not metered."""
-    raw.must_not_have("prompt_tokens", "promptTokenCount", "inputTokens")
+    if raw.count("input_tokens"):
+        raw.must_not_have("prompt_tokens")
     raw.inside("input_tokens_details", "input_token_details").must_not_have("cached_tokens")
     split = raw.inside("cache_creation")
     one_hour = split.count("ephemeral_1h_input_tokens")
@@ -138,7 +139,6 @@ def _google(raw: UsageObject, _model: str) -> Reading:
 
     Video and documents cost what text does and count as such.
     """
-    raw.must_not_have("prompt_tokens", "input_tokens", "inputTokens")
     prompts = raw.each("promptTokensDetails", "prompt_tokens_details")
     prompts += raw.each("toolUsePromptTokensDetails", "tool_use_prompt_tokens_details")
     cached = raw.each("cacheTokensDetails", "cache_tokens_details")
@@ -177,7 +177,6 @@ def _modality(details: list[UsageObject], modality: str) -> int:
 
 def _bedrock(raw: UsageObject, model: str) -> Reading:
     """Bedrock Converse: as Anthropic, except that GPT-5.6 counts cached tokens inside its input."""
-    raw.must_not_have("prompt_tokens", "input_tokens", "promptTokenCount")
     details = raw.each("cacheDetails")
     written = raw.count("cacheWriteInputTokens", "cacheWriteInputTokenCount")
     if details:
@@ -272,8 +271,14 @@ def _whole(raw: UsageObject, name: str) -> int:
     return int(number)
 
 
-def _perplexity(raw: UsageObject, _model: str) -> Reading:
-    """Perplexity: reasoning and citations come on top, each with a rate of its own."""
+_CONTEXT_SIZES = ("low", "medium", "high")
+
+
+def _perplexity(raw: UsageObject, model: str) -> Reading:
+    """Perplexity: reasoning and citations come on top, each with a rate of its own.
+
+    A request has a fee by the size of its search context, except of deep research, which pays by query.
+    """
     reasoning = raw.count("reasoning_tokens")
     usage = Usage(
         input_tokens=raw.count("prompt_tokens"),
@@ -284,6 +289,9 @@ def _perplexity(raw: UsageObject, _model: str) -> Reading:
         "citation_tokens": raw.quantity("citation_tokens"),
         "web_search_calls": raw.quantity("num_search_queries"),
     }
+    size = raw.text("search_context_size")
+    if size in _CONTEXT_SIZES and "deep-research" not in model:
+        units[f"requests_{size}_context"] = Decimal(1)
     return Reading(usage, units, None)
 
 

@@ -238,6 +238,14 @@ CASES: list[tuple[str, str, dict[str, Any], Usage, dict[str, str], str | None]] 
         {"citation_tokens": "300", "web_search_calls": "4"},
         None,
     ),
+    (
+        "perplexity: a request has a fee by the size of its search context",
+        "perplexity.chat",
+        {"prompt_tokens": 20, "completion_tokens": 100, "search_context_size": "high"},
+        Usage(input_tokens=20, output_tokens=100),
+        {"requests_high_context": "1"},
+        None,
+    ),
 ]
 
 
