@@ -105,6 +105,7 @@ class ContractBook:
         self._contracts: Mapping[str, Contract] = {}
         self._allocated: Mapping[str, int] = {}
         self._version = -1
+        self._changes = 0
         self._looked_at = -_SECONDS_BETWEEN_LOOKS
         self._looking = threading.Lock()
 
@@ -119,9 +120,9 @@ class ContractBook:
         return self._allocated
 
     @property
-    def version(self) -> int:
-        """Another number after every change that this process has noticed."""
-        return self._version
+    def changes(self) -> int:
+        """How many changes this process has noticed."""
+        return self._changes
 
     def is_changed(self) -> bool:
         """Look for changes, at most once a second; whether there are any since the last time.
@@ -152,6 +153,7 @@ class ContractBook:
         declared = AllocationKey.objects.filter(dropped_at=None)
         self._allocated = dict(declared.values_list("key", "most_values"))
         self._version = version
+        self._changes += 1
         return True
 
     def forget(self) -> None:

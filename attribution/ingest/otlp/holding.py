@@ -137,14 +137,14 @@ class _Sound:
     _FACTS: KnownFacts = ((), 0)
 
     def __init__(self) -> None:
-        self._version = -1
+        self._changes = 0
         self._sets: dict[tuple[str, str], dict[Names, KnownSet]] = {}
         self._facts: dict[RawFacts, KnownFacts] = {}
 
     def known(self, sender: Sender) -> Known:
         """What passed under this key, by the contracts of today."""
-        if self._version != contracts.book.version:
-            self._version = contracts.book.version
+        if self._changes != contracts.book.changes:
+            self._changes = contracts.book.changes
             self._sets.clear()
         sets = self._sets.setdefault((sender.api_key, sender.team), {})
         return Known(sets, self._facts, tuple(contracts.book.allocated))

@@ -12,6 +12,7 @@ from django.test import Client
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from attribution import contracts
 from attribution.ingest import rules
 from attribution.ingest.otlp.mapping import forget_spellings
 from attribution.models import Fate, OtlpSpan, SpanAttribute
@@ -263,6 +264,20 @@ def test_a_key_that_may_not_send_is_refused(client: Client) -> None:
     )
     assert answer.status_code == 403
     assert client.get(URL).status_code == 405
+
+
+def test_a_contract_made_later_holds_for_names_that_passed_before(send: Send) -> None:
+    assert not send(chat(1)).HasField("partial_success")
+    contracts.put("shop", actor="ann", required=["feature"], mode="quarantine")
+    # As another process would notice it, a second later.
+    contracts.book.forget()
+    send(chat(2))
+
+    partial = send(chat(3), chat(4, attributes={"finops.feature": "chat"})).partial_success
+
+    contracts.book.forget()
+    assert partial.rejected_spans == 1
+    assert "feature contract" in partial.error_message
 
 
 @pytest.mark.parametrize("trace", ["0" * 32, "ab" * 8, ""])
