@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from attribution import rerating_sql as sql
+from attribution import rollups
 from attribution.misplaced import Narrowed, Piece, Region, joined, lay_out, regions
 from attribution.restating import bounds, day_of, days_used, instants, meets
 from pricing.history import AS_IF
@@ -50,7 +51,8 @@ def rate(cursor: Any, grids: Grids) -> list[Division]:
     """Fill ``rated_line`` for the rest of the transaction; returns the slots that would be divided.
 
     ``grids`` are those of the book as if the version were published. Nothing is rated call by call but
-    days within which a price changes. Hold the fold's lock for figures that are of one moment.
+    days within which a price changes. Hold the fold's lock for figures that are of one moment. Raises
+    RawCallsDropped for such a day whose single calls have left by retention.
     """
     # Any: Django's cursor wrapper has no public type.
     cursor.execute(sql.TABLES)
@@ -156,6 +158,7 @@ def _fill(cursor: Any, parts: _Parts, days: Iterable[_Within]) -> None:
     for statement in sql.WHOLE:
         cursor.execute(statement)
     for each in days:
+        rollups.refuse_if_dropped(cursor, each.day)
         first, last = instants(each.day)
         lay_out(cursor, each.where)
         by_prompt = any(not piece.region.is_whole for piece in each.where)

@@ -45,7 +45,8 @@ def first_open_day() -> date:
 def preview(version: BookVersion, *, by: str) -> Rerating:
     """Show what publishing a draft would change of what is booked, and keep it.
 
-    Earlier previews of the version are out of date with it. Raises Conflict for what is no draft.
+    Earlier previews of the version are out of date with it. Raises Conflict for what is no draft, and
+    RawCallsDropped as ``approve`` does.
     """
     if version.status not in _OPEN:
         raise Conflict(f"Version {version.pk} is {version.get_status_display().lower()}, and no draft.")

@@ -72,17 +72,24 @@ def move(cursor: Any, narrowed: Sequence[Narrowed]) -> Moved:
         return Moved()
     where = pieces(narrowed, *bounds(used))
     plan = [day for day in (day_of(slot, day, where) for slot, day in used) if day is not None]
-    calls = 0
-    for day in sorted({each.day for each in plan}):
-        first, last = instants(day)
-        touched = {each.slot for each in plan if each.day == day}
-        of_day = [piece for piece in where if piece.region.slot in touched and meets(piece, first, last)]
-        within = f"e.occurred_at >= %(first)s AND e.occurred_at < %(last)s AND {IN_BOOKS}"
-        calls += move_calls(cursor, of_day, within, {"first": first, "last": last})
+    moved = {day: _move_calls(cursor, day, plan, where) for day in sorted({each.day for each in plan})}
     _move_days(cursor, [each for each in plan if each.target is not None])
-    for day in sorted({each.day for each in plan if each.target is None}):
-        rollups.rebuild_day(day)
-    return Moved(calls, len({each.day for each in plan}))
+    divided = {each.day for each in plan if each.target is None}
+    for day in sorted(divided):
+        if moved[day]:
+            rollups.rebuild_day(day)
+        else:
+            rollups.refuse_if_dropped(cursor, day)
+    whole = {each.day for each in plan if each.target is not None}
+    return Moved(sum(moved.values()), len(whole | {day for day in divided if moved[day]}))
+
+
+def _move_calls(cursor: Any, day: date, plan: Sequence[DayOf], where: Sequence[Piece]) -> int:
+    first, last = instants(day)
+    touched = {each.slot for each in plan if each.day == day}
+    of_day = [piece for piece in where if piece.region.slot in touched and meets(piece, first, last)]
+    within = f"e.occurred_at >= %(first)s AND e.occurred_at < %(last)s AND {IN_BOOKS}"
+    return move_calls(cursor, of_day, within, {"first": first, "last": last})
 
 
 def days_used(cursor: Any, slots: Sequence[int]) -> list[tuple[int, date]]:

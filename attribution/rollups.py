@@ -108,7 +108,7 @@ def rebuild_day(day: date) -> int:
         lock(cursor)
         lock_segments(cursor)
         check_zone()
-        _refuse_if_dropped(cursor, day, first, last)
+        refuse_if_dropped(cursor, day)
         cursor.execute(rollup_sql.WITHOUT_DAY, {"day": day})
         for table in rollup_sql.DAY_TABLES:
             cursor.execute(f"DELETE FROM {table} WHERE day = %s", [day])
@@ -227,7 +227,10 @@ _SUMMARY_LOCK_TIMEOUT = "50ms"
 _DAYS_SUMMARISED = 3
 
 
-def _refuse_if_dropped(cursor: Any, day: date, first: datetime, last: datetime) -> None:
+def refuse_if_dropped(cursor: Any, day: date) -> None:
+    """Raises RawCallsDropped where retention has taken single calls of a reporting day."""
+    zone = settings.REPORTING_TIME_ZONE
+    first, last = midnight(day, zone), midnight(day + timedelta(days=1), zone)
     cursor.execute(
         "SELECT count(*) FROM usage_hour WHERE bucket >= %s AND bucket < %s AND"
         " to_regclass('call_event_' || to_char(bucket AT TIME ZONE 'UTC', 'YYYYMMDD')) IS NULL",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import connection
 
-from attribution import reratings
+from attribution import reratings, rollups
 from attribution.models import ReratingStatus, UsageDay
 from attribution.verification import verify
 from pricing.models import PriceSlot, SlotRate
@@ -157,3 +158,28 @@ def test_a_preview_is_out_of_date_once_figures_differ() -> None:
     assert booked() == shop.cost()
     anew = reratings.approve(reratings.preview(version, by=BY), BY)
     assert booked() == shop.cost() == anew.posted_after
+
+
+def drop(day: date) -> None:
+    """As retention does."""
+    with connection.cursor() as cursor:
+        for table in ("call_unit", "call_event"):
+            cursor.execute(f"DROP TABLE {table}_{day:%Y%m%d}")
+
+
+def test_days_whose_single_calls_have_left_are_restated_whole_or_refused() -> None:
+    first = publish(Cost("m", "3"))
+    shop = Shop()
+    shop.take(calls())
+    drop(DAYS[5].date())
+
+    within = reviewed(Cost("m", "3", ends=DAYS[5]), Cost("m", "4", starts=DAYS[5]))
+    assert within is not None
+    with pytest.raises(rollups.RawCallsDropped, match="2026-10-06"):
+        reratings.preview(within, by=BY)
+    cut = at("2026-10-04")
+    done = correct(Cost("m", "3", ends=cut), Cost("m", "4", starts=cut))
+
+    assert done is not None
+    assert booked() == shop.cost()
+    assert booked(first) == shop.cost(first)
