@@ -122,13 +122,18 @@ class UsageObject:
         return value
 
 
-def _numbers(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, int | float | Decimal]]:
-    for name, value in content.items():
-        path = f"{above}.{name}".lower()
-        if isinstance(value, Mapping):
-            yield from _numbers(value, path)
-        elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
-            yield path, value
+def _numbers(content: Mapping[str, Any]) -> Iterator[tuple[str, int | float | Decimal]]:
+    """Every number in nested objects, with its path; any depth may arrive, so without recursion."""
+    objects = [("", content)]
+    while objects:
+        above, inner = objects.pop()
+        for name, value in inner.items():
+            # Only the two names nearest to a number say what it counts.
+            path = f"{above}.{name}".lower()
+            if isinstance(value, Mapping):
+                objects.append((str(name), value))
+            elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+                yield path, value
 
 
 def _decimal(value: float | str | Decimal, field: str) -> Decimal:

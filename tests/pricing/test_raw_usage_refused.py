@@ -185,3 +185,12 @@ def test_impossible_object_is_refused_and_the_field_named(flavour: str, raw: obj
         read_usage(flavour, raw)
 
     assert [problem.field for problem in refused.value.problems] == [field]
+
+
+def test_object_of_any_depth_is_refused_like_any_other() -> None:
+    deep: dict[str, Any] = {"tokens": 1}
+    for _ in range(5_000):
+        deep = {"more": deep}
+
+    with pytest.raises(InvalidInput, match="Nothing in raw_usage"):
+        read_usage("openai.chat", deep)
