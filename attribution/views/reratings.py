@@ -83,7 +83,9 @@ def rerating_list(request: PersonRequest) -> HttpResponse:
     may_edit = principal.may(Capability.EDIT_PRICES)
     if request.method == "POST" and not may_edit:
         raise PermissionDenied(principal.refusal(Capability.EDIT_PRICES))
-    form = VersionForm(request.POST if request.method == "POST" else None)
+    form = VersionForm(
+        request.POST if request.method == "POST" else None, initial={"version": request.GET.get("version")}
+    )
     if form.is_bound and form.is_valid():
         try:
             version = BookVersion.objects.get(pk=form.cleaned_data["version"])
