@@ -21,7 +21,7 @@ from attribution.models import Rerating, ReratingStatus
 from finops.accounts import audit
 from finops.core.errors import Conflict, InvalidInput, NotFound
 from pricing import drafts
-from pricing.catalogue import load_history
+from pricing.catalogue import current_version, load_history
 from pricing.models import BookVersion, PriceSlot, SplitSlot, VersionStatus
 from pricing.publishing import hold_the_book
 from pricing.slot_rates import Division, Grids, narrow
@@ -116,15 +116,14 @@ def _approve(number: int, by: str) -> Rerating:
         if rerating.status == ReratingStatus.APPROVED:
             return rerating
         rerating = _waiting(number)
-        history = load_history(rerating.version)
-        grids = Grids(history)
+        grids = Grids(load_history(rerating.version))
         divided = rating_as_if.rate(cursor, grids)
         _refuse_other_figures(cursor, rerating)
         sums = rating_as_if.totals(cursor)
         divided = [_keeping_most(cursor, division) for division in divided]
         moved = restating.move(cursor, [_narrowed(division) for division in divided])
         hold_the_book()
-        if load_history(rerating.version).version != history.version:
+        if current_version() != grids.history.version:
             raise OutOfDate("Another version of the price book was published meanwhile.")
         published = _publish(rerating.version, divided, by)
         left = restating.settle()

@@ -17,7 +17,7 @@ from pathlib import Path
 from bench import instance, results
 from bench.instance import Server
 from bench.results import Row
-from bench.rows import formats, freshness, ingest, pages, queries, rating, singles, spool, storage
+from bench.rows import formats, freshness, ingest, pages, queries, rating, rerating, singles, spool, storage
 from bench.scales import SCALES, Scale
 
 GROUPS = ("pages", "rating", "ingest", "singles", "formats", "spool", "freshness", "queries")
@@ -69,6 +69,8 @@ def _on(server: Server, scale: Scale, groups: list[str]) -> Iterator[Row]:
         server.load_in_bulk(scale.query_events)
         yield from queries.measure(server, scale)
         yield from storage.measure(server)
+        # The last: it changes what everything costs.
+        yield from rerating.measure(server, scale)
 
 
 def _arguments() -> argparse.Namespace:

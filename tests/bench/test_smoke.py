@@ -16,6 +16,8 @@ EXPECTED = {
     "overview_page",
     "overview_queries",
     "rating",
+    "rerating",
+    "rerating_divided",
     "ingest_durable",
     "ingest_folded",
     "ingest_folded_against_django",
