@@ -72,7 +72,7 @@ def told_by_clients(first: datetime, end: datetime) -> Sequence[Drift]:
     with connection.cursor() as cursor:
         cursor.execute(_TOLD_BY_CLIENTS, {"first": first, "end": end})
         found = [
-            Drift(f"{provider}/{model}", "clients", said, ours, f"{calls:,} calls")
+            Drift(f"{provider}/{model}", "clients", said, ours, _counted(calls, "call"))
             for provider, model, calls, said, ours in cursor.fetchall()
         ]
     return sorted(found, key=lambda one: (-abs(one.difference), one.what))
@@ -101,10 +101,14 @@ def told_by_providers(first: date, end: date) -> Sequence[Drift]:
             "its cost report",
             sum(days.values(), ZERO),
             sum((ours.get((provider, day), ZERO) for day in days), ZERO),
-            f"{len(days)} days",
+            _counted(len(days), "day"),
         )
         for provider, days in sorted(said.items())
     ]
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _ours(first: date, end: date) -> dict[tuple[str, date], Decimal]:

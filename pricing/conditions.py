@@ -105,10 +105,9 @@ def in_words(price: Price) -> str:
     parts = [f"{price.provider}/{price.model}"]
     if price.kind == PriceKind.FEES:
         parts.append("fees")
-    elif (price.service_tier, price.processing, price.speed) != ("standard", "sync", "standard"):
-        parts += [
-            word for word in (price.service_tier, price.processing, price.speed) if word not in ("sync", "")
-        ]
+    else:
+        said = (price.service_tier, price.processing, price.speed)
+        parts += [word for word in said if word not in ("standard", "sync", "")]
     if price.context_threshold:
         sign = "from" if price.context_operator == ContextOperator.AT_LEAST else "over"
         parts.append(f"prompts {sign} {price.context_threshold:,} tokens")

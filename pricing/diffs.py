@@ -182,7 +182,7 @@ def _said(price: Price) -> object:
 def _rate_changes(before: Price | None, after: Price | None) -> list[RateChange]:
     old = {rate.meter: rate for rate in before.rates.all()} if before else {}
     new = {rate.meter: rate for rate in after.rates.all()} if after else {}
-    return [RateChange(meter, old.get(meter), new.get(meter)) for meter in [*old, *(new.keys() - old.keys())]]
+    return [RateChange(meter, old.get(meter), new.get(meter)) for meter in dict.fromkeys([*old, *new])]
 
 
 def _others(version: BookVersion) -> list[tuple[ChangeKind, str]]:

@@ -44,7 +44,9 @@ class BookForm(OurForm):
     provider = forms.ChoiceField(required=False)
     q = forms.CharField(max_length=256, required=False, label="Model")
     when = forms.ChoiceField(choices=_WHEN, required=False)
-    on = forms.DateField(required=False, label="Day", widget=forms.DateInput(attrs={"type": "date"}))
+    on = forms.DateField(
+        required=False, label="Day", widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d")
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: Django's arguments
         super().__init__(*args, **kwargs)
@@ -96,7 +98,7 @@ def prices(request: PersonRequest) -> HttpResponse:
         "filtered": bool(query),
         "at": form.at,
         "when": request.GET.get("when", ""),
-        "sees_contracted": sees_contracted,
+        "has_contracted": bool(contracted),
         "expiring": _ending_for_good(),
         "version": BookVersion.objects.filter(status=VersionStatus.PUBLISHED).last(),
         "may_edit": principal.may(Capability.EDIT_PRICES),

@@ -31,7 +31,10 @@ def _tomorrow() -> date:
 
 def _day(**said: Any) -> forms.DateField:  # Any: Django's arguments
     return forms.DateField(
-        initial=_tomorrow, widget=forms.DateInput(attrs={"type": "date"}), label="Apply from (UTC)", **said
+        initial=_tomorrow,
+        widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
+        label="Apply from (UTC)",
+        **said,
     )
 
 

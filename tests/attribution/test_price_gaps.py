@@ -78,7 +78,7 @@ def test_models_that_no_call_named_before_are_listed(used: None) -> None:
 def test_cost_that_came_with_a_call_is_compared_with_our_list_cost(used: None) -> None:
     (drift,) = told_by_clients(NOON - timedelta(hours=1), NOON + timedelta(hours=1))
 
-    assert (drift.what, drift.over) == ("openai/whole", "1 calls")
+    assert (drift.what, drift.over) == ("openai/whole", "1 call")
     assert (drift.said, drift.ours, drift.difference) == (Decimal("2.5"), Decimal(2), Decimal("0.5"))
     assert (drift.ratio, drift.is_notable) == (Decimal("0.25"), True)
 
@@ -106,7 +106,7 @@ def test_cost_report_of_a_provider_is_compared_over_the_days_it_covers(used: Non
     assert (drift.what, drift.who, drift.over, drift.said) == (
         "openai",
         "its cost report",
-        "1 days",
+        "1 day",
         Decimal(4),
     )
     assert drift.ours == Decimal("3.6") + Decimal("0.9") * 10 / 1_000_000

@@ -7,6 +7,7 @@ from decimal import Decimal
 from io import BytesIO
 from typing import Any
 
+import numpy as np
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
@@ -14,11 +15,14 @@ from django.utils import timezone
 from openpyxl import load_workbook
 from pytest_django import DjangoAssertNumQueries
 
+from attribution import registry
 from finops.accounts.models import AuditEntry, Role, User
 from finops.accounts.people import add_person
 from pricing import drafts
-from pricing.models import BookVersion, Price, Rate, VersionStatus
+from pricing.facts import Facts
+from pricing.models import BookVersion, Price, Rate, SlotRate, VersionStatus
 from pricing.publishing import load_vendored
+from pricing.slots import SlotBook
 from tests.pricing.test_drafts import TOMORROW, acknowledged, drafted, in_book
 from tests.pricing.test_publishing import price
 
@@ -131,8 +135,9 @@ def test_price_that_ends_with_nothing_after_it_is_warned_of(finance: Client) -> 
     )
 
     assert "1 price ends soon and nothing follows" in " ".join(text(finance.get("/prices/")).split())
-    told = finance.get("/prices/health/").context["expiring"]
-    assert [(one.price.model, one.successor is None) for one in told] == [("promo", True), ("step", False)]
+    told = finance.get("/prices/health/").context
+    assert [one.price.model for one in told["expiring"]] == ["promo"]
+    assert [one.price.model for one in told["followed"]] == ["step"]
     assert "unpriced from then on" in text(finance.get("/prices/model/?provider=acme&model=promo"))
 
 
@@ -174,8 +179,6 @@ def test_model_can_be_left_out_and_draft_discarded_on_its_page(finance: Client) 
 
 @pytest.mark.parametrize(("role", "teams"), [(Role.ENGINEER, ["x"]), (Role.LEAD, ["x"]), (Role.VIEWER, [])])
 def test_others_see_and_do_not_change(finance: Client, role: str, teams: list[str]) -> None:
-    from attribution import registry  # noqa: PLC0415
-
     if teams:
         registry.create_team("x", name="X", actor="ann")
     version = drafted(price("m", "1"))
@@ -187,10 +190,23 @@ def test_others_see_and_do_not_change(finance: Client, role: str, teams: list[st
         assert 'name="review"' not in text(answer)
     assert other.post(page_of(version), {"review": "1"}).status_code == 403
     assert other.post("/prices/import/", {"library": "1"}).status_code == 403
-    contracted = "Contracted" in text(other.get("/prices/"))
-    assert contracted is False  # nothing is in the book yet, so there is no table
+
+
+@pytest.mark.parametrize(
+    ("role", "sees"), [(Role.ENGINEER, False), (Role.LEAD, True), (Role.VIEWER, True), (Role.FINANCE, True)]
+)
+def test_contracted_prices_are_for_those_who_may_see_them(role: str, sees: bool) -> None:
+    teams = ["x"] if role in (Role.ENGINEER, Role.LEAD) else []
+    if teams:
+        registry.create_team("x", name="X", actor="ann")
     in_book(price("m", "1"))
-    assert ("Contracted" in text(other.get("/prices/"))) is (role != Role.ENGINEER)
+    SlotBook().resolve([Facts("acme", "m")], np.array([1_700_000_000_000_000]), np.array([10]))
+    SlotRate.objects.update(contracted_price=Decimal("0.0000007"))
+
+    answer = signed_in(role, *teams).get("/prices/")
+
+    assert ("Contracted" in text(answer)) is sees
+    assert ("$0.70" in text(answer)) is sees
 
 
 def test_sheet_uploaded_on_the_page_becomes_a_draft(finance: Client) -> None:
