@@ -66,10 +66,12 @@ inside AS (
            o.input_tokens AS outer_input, o.output_tokens AS outer_output
     FROM around a JOIN otlp_span o ON o.trace_id = a.trace_id AND o.span_id = a.outer_id
 ),
+holds_usage AS (
+    SELECT DISTINCT trace_id, outer_id AS span_id FROM around WHERE has_usage
+),
 innermost AS (
-    SELECT i.*, NOT EXISTS (SELECT FROM around n WHERE n.trace_id = i.trace_id AND n.outer_id = i.span_id
-                            AND n.has_usage) AS is_leaf
-    FROM inside i
+    SELECT inside.*, h.span_id IS NULL AS is_leaf
+    FROM inside LEFT JOIN holds_usage h USING (trace_id, span_id)
 ),
 holder AS (
     SELECT trace_id, outer_id AS span_id,
