@@ -30,11 +30,15 @@ _NO_PROMPT, _ANY_PROMPT = -1, 1 << 40
 
 @dataclass(frozen=True, slots=True)
 class Narrowed:
-    """A slot, the grid of its facts, and the part that it keeps; None: nothing."""
+    """A slot, the grid of its facts, and the part that it keeps; None: nothing.
+
+    ``held`` are the cells that it had before, where that is known; None: it may have any.
+    """
 
     slot: int
     grid: Grid
     kept: SlotKey | None
+    held: frozenset[Cell] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +74,19 @@ class Piece:
 def regions(narrowed: Narrowed, first: datetime, last: datetime) -> list[Region]:
     """What lies outside of what the slot keeps, between two instants (``last`` is inside)."""
     found: list[Region] = []
-    grid = narrowed.grid
+    grid, held = narrowed.grid, narrowed.held
+    bands = range(grid.shape[1]) if held is None else sorted({band for _, band, _ in held})
     for starts, ends, interval, mask in _segments(grid, int(first.timestamp()), int(last.timestamp()) + 1):
-        for band in range(grid.shape[1]):
+        for band in bands:
             cell = (interval, band, mask)
+            if held is not None and cell not in held:
+                continue
             if narrowed.kept is None or not _holds(narrowed.kept, grid, cell):
                 over, upto = grid.band(band)
-                bounds = _NO_PROMPT if over is None else over, _ANY_PROMPT if upto is None else upto
-                found.append(Region(narrowed.slot, starts, ends, *bounds, cell))
+                # Beyond the bands that it had there is nothing: no need to ask for the prompt.
+                over = _NO_PROMPT if over is None or band == bands[0] else over
+                upto = _ANY_PROMPT if upto is None or band == bands[-1] else upto
+                found.append(Region(narrowed.slot, starts, ends, over, upto, cell))
     return found
 
 

@@ -124,7 +124,8 @@ def _numbered(
     found: dict[int, list[Piece]] = {}
     for division in divided:
         grid = division.grid
-        whole: list[Region] = regions(Narrowed(division.slot, grid, None), *bounds(used))
+        everything = Narrowed(division.slot, grid, None, frozenset(division.cells))
+        whole: list[Region] = regions(everything, *bounds(used))
         pieces = []
         for region in whole:
             key = (division.slot, grid.signature(region.cell))

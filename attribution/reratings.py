@@ -168,7 +168,7 @@ def _keeping_most(cursor: Any, division: Division) -> Division:
 
 
 def _narrowed(division: Division) -> Narrowed:
-    return Narrowed(division.slot, division.grid, division.narrowed)
+    return Narrowed(division.slot, division.grid, division.narrowed, frozenset(division.cells))
 
 
 def _publish(version: BookVersion, divided: Sequence[Division], by: str) -> datetime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -50,11 +51,12 @@ def published_book() -> Book:
 def load_book(known_at: datetime | None = None) -> Book:
     """The book as known at a time (None: now)."""
     version = current_version()
-    prices = Price.objects.known(known_at).select_related("version").prefetch_related("rates")
+    prices = Price.objects.known(known_at).select_related("version")
+    rates = _rates(prices)
     factors = Multiplier.objects.known(known_at).select_related("version")
     aliases = ModelAlias.objects.known(known_at)
     return Book.of(
-        [book_row(price, price.rates.all(), known_from=_since(price)) for price in prices],
+        [_row(price, rates.get(price.pk, {}), known_from=_since(price)) for price in prices],
         [book_factor(multiplier, known_from=_since(multiplier)) for multiplier in factors],
         [book_alias(alias) for alias in aliases],
         version,
@@ -70,15 +72,26 @@ def published_history() -> History:
 
 
 def load_history(as_if: BookVersion | None = None) -> History:
-    """Everything that was ever published; a draft on top of it as if it were the next publication."""
-    version = current_version()
+    """Everything that was ever published; a draft on top of it as if it were the next publication.
+
+    Under a draft, what was published is what this process remembers: reading it is most of the work.
+    """
+    if as_if is None:
+        return _history(None, set())
     replaced = _replaced(as_if)
-    prices = _ever(Price, as_if).prefetch_related("rates")
-    return History.of(
-        [_known(row, book_row(row, row.rates.all(), known_from=_since(row)), replaced) for row in prices],
-        [_known(row, book_factor(row, known_from=_since(row)), replaced) for row in _ever(Multiplier, as_if)],
-        [_known(row, book_alias(row), replaced) for row in _ever(ModelAlias, as_if)],
-        version,
+    if any(model is not Price for model, _ in replaced):
+        return _history(as_if, replaced)
+    published, draft = published_history(), _history(as_if, set(), only=True)
+    ended = {number for _, number in replaced}
+    rows = {
+        provider: [replace(row, known_to=AS_IF) if row.part.id in ended else row for row in known]
+        for provider, known in published.rows.items()
+    }
+    return History(
+        published.version,
+        _beside(rows, draft.rows),
+        _beside(published.factors, draft.factors),
+        _beside(published.aliases, draft.aliases),
     )
 
 
@@ -94,11 +107,16 @@ def book_as_if(version: BookVersion | None) -> Book:
 
 def book_row(price: Price, rates: Iterable[Rate], *, known_from: float) -> BookRow:
     """A price and its rates as the arithmetic sees them; ``known_from`` is in Unix seconds."""
+    units = {rate.meter: UnitPrice(rate.unit_price, rate.per, rate.minimum) for rate in rates}
+    return _row(price, units, known_from=known_from)
+
+
+def _row(price: Price, rates: Mapping[str, UnitPrice], *, known_from: float) -> BookRow:
     return BookRow(
         id=price.pk,
         provider=price.provider,
         model=price.model,
-        rates={rate.meter: UnitPrice(rate.unit_price, rate.per, rate.minimum) for rate in rates},
+        rates=rates,
         fees=price.kind == PriceKind.FEES,
         service_tier=price.service_tier,
         processing=price.processing,
@@ -155,10 +173,51 @@ def _known(row: Versioned, part: Part, replaced: set[tuple[type[Versioned], int]
     return Known(part, _since(row), NEVER if published_at is None else published_at.timestamp())
 
 
-def _ever(model: type[Versioned], as_if: BookVersion | None) -> Any:  # Any: a queryset of the model
+def _rates(prices: Any) -> dict[int, dict[str, UnitPrice]]:  # Any: a queryset of prices
+    """The rates of these prices, by price and meter, in one query."""
+    found: dict[int, dict[str, UnitPrice]] = {}
+    rates = Rate.objects.filter(price__in=prices.order_by().values("pk"))
+    names = ("price_id", "meter", "unit_price", "per", "minimum")
+    for price, meter, amount, per, minimum in rates.values_list(*names):
+        found.setdefault(price, {})[meter] = UnitPrice(amount, per, minimum)
+    return found
+
+
+def _history(
+    draft: BookVersion | None, replaced: set[tuple[type[Versioned], int]], *, only: bool = False
+) -> History:
+    """What was published and the rows of a draft; of the draft ``only``."""
+    version = current_version()
+    prices = _ever(Price, draft, only=only)
+    rates = _rates(prices)
+    return History.of(
+        [_known(row, _row(row, rates.get(row.pk, {}), known_from=_since(row)), replaced) for row in prices],
+        [
+            _known(row, book_factor(row, known_from=_since(row)), replaced)
+            for row in _ever(Multiplier, draft, only=only)
+        ],
+        [_known(row, book_alias(row), replaced) for row in _ever(ModelAlias, draft, only=only)],
+        version,
+    )
+
+
+def _beside(
+    known: Mapping[str, Sequence[Known[Part]]], more: Mapping[str, Sequence[Known[Part]]]
+) -> dict[str, Sequence[Known[Part]]]:
+    together: dict[str, Sequence[Known[Part]]] = dict(known)
+    for provider in more:
+        rows: list[Known[Part]] = list(known.get(provider, ()))
+        rows.extend(more[provider])
+        together[provider] = rows
+    return together
+
+
+def _ever(model: type[Versioned], draft: BookVersion | None, *, only: bool) -> Any:
+    # Any: a queryset of the model
     rows: VersionedQuerySet = model.objects.filter(version__status=VersionStatus.PUBLISHED)
-    if as_if is not None:
-        rows = rows | model.objects.filter(version=as_if)
+    if draft is not None:
+        own = model.objects.filter(version=draft)
+        rows = own if only else rows | own
     return rows.select_related("version", "superseded_by").order_by("id")
 
 
