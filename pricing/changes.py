@@ -35,11 +35,14 @@ def of_complete_list(catalogue: Catalogue, label: str) -> Changes:
     """What makes the book's rows of a label read as this list.
 
     Rows that are not in the list any more, or that read otherwise, are superseded; rows that read the
-    same stay in the version that first stated them.
+    same stay in the version that first stated them. What was corrected here under another label stays
+    corrected, as long as the list says what it said then.
     """
     prices = Price.objects.known().filter(version__label=label).prefetch_related("rates")
     known = {signature(price, price.rates.all()): price.pk for price in prices}
     wanted = {signature(price, rates): (price, rates) for price, rates in catalogue.prices}
+    for corrected in _corrected(Price, label).prefetch_related("rates") if known else ():
+        wanted.pop(signature(corrected, corrected.rates.all()), None)
     multipliers, old_multipliers = _difference(Multiplier, catalogue.multipliers, label)
     aliases, old_aliases = _difference(ModelAlias, catalogue.aliases, label)
     return Changes(
@@ -87,8 +90,16 @@ def _difference(model: type[Row], listed: Iterable[Row], label: str) -> tuple[li
     rows: Any = model.objects.known().filter(version__label=label)  # Any: a queryset of whichever model
     known = {signature(row): row.pk for row in rows}
     wanted = {signature(row): row for row in listed}
+    for corrected in _corrected(model, label) if known else ():
+        wanted.pop(signature(corrected), None)
     new = [wanted[key] for key in wanted.keys() - known.keys()]
     return new, [known[key] for key in known.keys() - wanted.keys()]
+
+
+def _corrected(model: type[Row], label: str) -> Any:  # Any: a queryset of whichever model
+    """Rows of a label that a version of another label superseded."""
+    rows = model._default_manager.filter(version__label=label, superseded_by__published_at__isnull=False)
+    return rows.exclude(superseded_by__label=label)
 
 
 def _plain(value: Any) -> Hashable:  # Any: whatever a column holds

@@ -1,4 +1,7 @@
-"""Compares the installed library with the book now and then, and proposes; it never applies."""
+"""Proposes what lists say otherwise than the book: the installed library's, our own of a new release.
+
+Nothing is ever applied by it.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,16 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from finops.core.errors import FinopsError
-from pricing import drafts, imports, library
+from pricing import drafts, imports, library, vendored
 from pricing.conditions import each
 from pricing.diffs import diff
 from pricing.in_use import names_in_use
 from pricing.models import BookVersion, VersionStatus
+from pricing.publishing import hold_the_book
 
 LABEL = "weekly proposal"
 BY = "weekly comparison"
@@ -52,6 +57,25 @@ def propose() -> Proposal:
         if not old.blocks.exclude(acknowledged_at=None).exists():
             drafts.discard(old, by=BY)
     return Proposal(version)
+
+
+@transaction.atomic
+def propose_vendored() -> Proposal:
+    """A draft of what the list prices of this release say otherwise than those that were published.
+
+    Once for each list, whatever became of the draft. For a book without any, see ``load_vendored``.
+    """
+    hold_the_book()
+    digest = vendored.content_hash()
+    origin = f"list {digest[:16]}"
+    if BookVersion.objects.filter(Q(origin=origin) | Q(content_hash=digest), label=vendored.LABEL).exists():
+        return Proposal(None, "the list is known already")
+    try:
+        return Proposal(
+            drafts.draft(vendored.read_catalogue(), label=vendored.LABEL, by="a new release", origin=origin)
+        )
+    except drafts.NothingChanged as nothing:
+        return Proposal(None, nothing.detail)
 
 
 class _Known(FinopsError):
