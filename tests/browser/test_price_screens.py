@@ -1,0 +1,148 @@
+"""The screens of prices, with something on each of them: clean to read, and a draft taken to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import Browser, expect
+
+from pricing import drafts, imports
+from pricing.models import BookVersion, Price, Rate
+from pricing.placing import Room
+from pricing.publishing import publish
+from pricing.vendored import Catalogue
+from tests.browser.conftest import Visitor, elsewhere
+from tests.browser.test_screens import FINANCE, LOOKS
+
+pytestmark = pytest.mark.django_db
+Visit = Callable[..., Visitor]
+SHEET = (
+    "provider,model,input,output,from,source\n"
+    "acme,large,9,40,,their page https://acme.example/pricing\n"
+    "acme,small,1.1,4,2026-01-01,\n"
+    "acme,new,3,12,,\n"
+)
+
+
+@dataclass(frozen=True)
+class Given:
+    """Versions that the tests open, by their numbers."""
+
+    blocked: int
+    published: int
+
+
+@pytest.fixture(scope="module")
+def given(served: str) -> Given:
+    return elsewhere(_everything)
+
+
+@pytest.fixture
+def visit(chromium: Browser, served: str) -> Iterator[Visit]:
+    visitors: list[Visitor] = []
+
+    def enter(person: str = FINANCE, **options: object) -> Visitor:
+        visitors.append(Visitor(chromium, served, person, **options))
+        return visitors[-1]
+
+    yield enter
+    for visitor in visitors:
+        visitor.context.close()
+
+
+def _everything() -> Given:
+    midnight = imports.next_midnight(timezone.now())
+    ends = midnight + timedelta(days=9)
+    rows = [_price("large", "5"), _price("small", "1"), _price("promo", "1", ends=ends)]
+    first = publish(Catalogue(rows, [], []), label="desk", digest="browser", published_by=FINANCE).version
+    assert first is not None
+    blocked = imports.import_sheet(SHEET.encode(), name="acme.csv", by=FINANCE, apply_from=midnight)
+    version = drafts.start(label="desk", by=FINANCE)
+    room = Room.beside(version, {"acme"})
+    later, rates = _price("small", "1.05")
+    later.effective_from = midnight
+    room.make_room(later, rates)
+    drafts.write(version, room.changes(), by=FINANCE)
+    drafts.review(version, by=FINANCE)
+    drafts.publish(version, by=FINANCE)
+    return Given(blocked.pk, version.pk)
+
+
+def _price(model: str, dearness: str, *, ends: datetime | None = None) -> tuple[Price, list[Rate]]:
+    row = Price(provider="acme", model=model, evidence="own", effective_to=ends, note="as agreed")
+    return row, [
+        Rate(meter="input", unit_price=Decimal(dearness)),
+        Rate(meter="output", unit_price=Decimal(4)),
+    ]
+
+
+def _screens(given: Given) -> tuple[str, ...]:
+    return (
+        "/prices/",
+        "/prices/?provider=acme&when=any",
+        "/prices/?q=nothing-like-it",
+        "/prices/model/?provider=acme&model=small",
+        "/prices/model/?provider=openai&model=gpt-4o",
+        "/prices/versions/",
+        f"/prices/versions/{given.blocked}/",
+        f"/prices/versions/{given.published}/",
+        "/prices/import/",
+        "/prices/health/",
+    )
+
+
+def test_every_screen_is_clean_in_both_themes_and_widths(visit: Visit, given: Given) -> None:
+    problems = []
+    for width, scheme in LOOKS:
+        visitor = visit(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        for address in _screens(given):
+            visitor.page.goto(address)
+            visitor.page.wait_for_load_state("networkidle")
+            sideways = visitor.page.evaluate("document.documentElement.scrollWidth > innerWidth")
+            found = [*visitor.axe(), *visitor.complaints, *(["scrolls sideways"] if sideways else [])]
+            problems += [f"{address} at {width} {scheme}: {text}" for text in found]
+            visitor.complaints.clear()
+
+    assert problems == []
+
+
+def test_a_sheet_is_imported_looked_at_and_published_by_keyboard(
+    visit: Visit, given: Given, tmp_path: Path
+) -> None:
+    sheet = tmp_path / "keys.csv"
+    sheet.write_text("provider,model,input,output\nacme,large,7,30\nacme,promo,9,30\n")
+    page = visit().page
+    page.goto("/prices/import/")
+    page.get_by_label("CSV or JSON sheet").set_input_files(sheet)
+    page.get_by_role("button", name="Make a draft", exact=True).press("Enter")
+
+    page.wait_for_url("**/prices/versions/*/")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("2 changed")
+    expect(page.get_by_role("button", name="Mark as reviewed")).to_be_disabled()
+    page.get_by_label("Why it is right").first.fill("announced on their page")
+    page.get_by_role("button", name="Acknowledge").first.press("Enter")
+    page.get_by_role("button", name="Leave this model out").press("Enter")
+    page.get_by_role("button", name="Mark as reviewed").press("Enter")
+    page.get_by_role("button", name="Publish").press("Enter")
+
+    expect(page.get_by_role("main")).to_contain_text("Published: it is in force.")
+    number = int(page.url.rstrip("/").rsplit("/", 1)[1])
+    assert elsewhere(lambda: BookVersion.objects.get(pk=number).published_by) == FINANCE
+
+
+def test_the_list_is_narrowed_without_script(visit: Visit, given: Given) -> None:
+    page = visit(java_script_enabled=False).page
+    page.goto("/prices/")
+
+    page.get_by_label("Provider").select_option("acme")
+    page.get_by_label("Model contains").fill("sma")
+    page.get_by_role("button", name="Show", exact=True).click()
+
+    assert "provider=acme&q=sma" in page.url
+    assert page.locator("tbody tr").count() == 2
