@@ -70,9 +70,7 @@ class ApproveForm(OurForm):
 class DiscardForm(OurForm):
     """Why not."""
 
-    reason = forms.CharField(
-        required=False, max_length=reratings.LONGEST_REASON, label="Reason", help_text="May be left out."
-    )
+    reason = forms.CharField(required=False, max_length=reratings.LONGEST_REASON, label="Reason")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
