@@ -33,7 +33,7 @@ _TOLD_BY_CLIENTS = f"""
     SELECT s.provider, s.model, count(*), sum((e.detail #>> '{{reported_cost,amount}}')::numeric),
            sum({_COST})
     FROM call_event e JOIN rate USING (slot_id) JOIN price_slot s ON s.id = e.slot_id
-    WHERE e.occurred_at >= %(first)s AND e.occurred_at < %(end)s
+    WHERE e.occurred_at >= %(first)s AND e.occurred_at < %(end)s AND e.detail ? 'reported_cost'
       AND upper(e.detail #>> '{{reported_cost,currency}}') = 'USD'
       AND NOT EXISTS (
           SELECT FROM call_unit u WHERE u.identity = e.identity AND u.occurred_at = e.occurred_at

@@ -46,10 +46,13 @@ _GAPS = f"""
     ORDER BY spent.calls DESC, slot.slot_id
 """
 _NEW_MODELS = """
-    SELECT s.provider, s.model, min(u.day), sum(u.calls),
+    WITH used AS MATERIALIZED (
+        SELECT slot_id, min(day) AS first, sum(calls) AS calls FROM usage_day GROUP BY slot_id
+    )
+    SELECT s.provider, s.model, min(used.first), sum(used.calls),
            bool_or(EXISTS (SELECT FROM slot_rate r WHERE r.slot_id = s.id AND r.known_to IS NULL))
-    FROM usage_day u JOIN price_slot s ON s.id = u.slot_id
-    GROUP BY 1, 2 HAVING min(u.day) >= %(first)s
+    FROM used JOIN price_slot s ON s.id = used.slot_id
+    GROUP BY 1, 2 HAVING min(used.first) >= %(first)s
     ORDER BY 3 DESC, 1, 2
 """
 

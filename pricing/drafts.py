@@ -10,12 +10,14 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from finops.accounts import audit
 from finops.core.errors import Conflict, FieldProblem, InvalidInput, NotFound
 from pricing import blocks
+from pricing.ambiguity import refuse_ambiguous
+from pricing.catalogue import book_as_if
 from pricing.changes import Changes, of_complete_list, signature, write_rows
 from pricing.diffs import diff
 from pricing.in_use import usage_touched
@@ -73,7 +75,7 @@ def write(version: BookVersion, changes: Changes, *, dropped: Iterable[int] = ()
     """
     version = _lock(version)
     Price.objects.filter(version=version, pk__in=list(dropped)).delete()
-    write_rows(changes, version)
+    _write_once(changes, version)
     DraftSupersession.objects.bulk_create(
         [
             DraftSupersession(version=version, **{f"{_LINKS[model]}_id": number})
@@ -215,6 +217,15 @@ def _lock(version: BookVersion) -> BookVersion:
     return found
 
 
+def _write_once(changes: Changes, version: BookVersion) -> None:
+    try:
+        with transaction.atomic():
+            write_rows(changes, version)
+    except IntegrityError as error:
+        message = "A version states a price once: put all rates of the same conditions and start into one."
+        raise InvalidInput.field("prices", "duplicate", message) from error
+
+
 def _renew(version: BookVersion) -> None:
     version.content_hash = content_hash(version)
     version.status, version.reviewed_at, version.reviewed_by = VersionStatus.DRAFT, None, ""
@@ -252,6 +263,7 @@ def _refuse_collisions(version: BookVersion) -> None:
         problems += [collision(price, other) for other in others[:1]]
     if problems:
         raise InvalidInput(problems[0].message, problems)
+    refuse_ambiguous(book_as_if(version))
 
 
 def _record(

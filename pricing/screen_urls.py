@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from pricing.views import book, imports, model, versions
+from pricing.views import book, entry, imports, model, versions
 
 app_name = "pricing"
 urlpatterns = [
@@ -13,5 +13,6 @@ urlpatterns = [
     path("model/", model.model, name="model"),
     path("versions/", versions.version_list, name="versions"),
     path("versions/<int:number>/", versions.version, name="version"),
+    path("enter/", entry.enter_price, name="enter"),
     path("import/", imports.import_prices, name="import"),
 ]

@@ -54,7 +54,7 @@ def read_sheet(content: bytes, *, is_json: bool) -> list[SheetRow]:
     problems: list[FieldProblem] = []
     for place, body in rows:
         priced, wrong = (None, body) if isinstance(body, list) else read_price(body, place)
-        problems += wrong if is_json else [_as_of_sheet(problem, body) for problem in wrong]
+        problems += wrong if is_json else [as_of_sheet(problem, body) for problem in wrong]
         if priced is not None:
             found.append(SheetRow(place, priced, priced[0].effective_from is not None))
     if problems:
@@ -90,13 +90,13 @@ def _csv_rows(text: str) -> Iterator[tuple[str, dict[str, Any] | list[FieldProbl
             if None in row or None in row.values():
                 yield place, [FieldProblem(place, "columns", "It has more or fewer cells than the head.")]
                 continue
-            yield place, _body({name: cell.strip() for name, cell in row.items()}, place)
+            yield place, body_of({name: cell.strip() for name, cell in row.items()}, place)
     except csv.Error as error:
         raise InvalidInput.field("file", "invalid", f"This is not CSV: {error}.") from None
 
 
-def _body(row: Mapping[str, str], place: str) -> dict[str, Any] | list[FieldProblem]:
-    """The row as the API would be told; or what cannot be read of it."""
+def body_of(row: Mapping[str, str], place: str) -> dict[str, Any] | list[FieldProblem]:
+    """A row's cells by their columns as the API would be told of them; or what cannot be read."""
     body: dict[str, Any] = {name: row[name] for name in (*_PLAIN, *_TEXT) if row.get(name)}
     problems = []
     body["rates"] = [{"meter": meter, "unit_price": row[meter]} for meter in TOKEN_COLUMNS if row.get(meter)]
@@ -144,7 +144,7 @@ def _schedule(cell: str) -> dict[str, Any]:
         raise ValueError("A schedule is JSON with name and windows.") from None
 
 
-def _as_of_sheet(problem: FieldProblem, body: object) -> FieldProblem:
+def as_of_sheet(problem: FieldProblem, body: object) -> FieldProblem:
     """The problem under the line and the column that it is about."""
     place, _, name = problem.field.partition(".")
     rate = re.match(r"rates\.(\d+)", name)

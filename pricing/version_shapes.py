@@ -45,7 +45,9 @@ class RateChangeShape(serializers.Serializer[Json]):
     meter = serializers.CharField()
     before = StatedRate(allow_null=True)
     after = StatedRate(allow_null=True)
-    ratio = serializers.CharField(allow_null=True, help_text="The change as a share of the price before.")
+    ratio = serializers.CharField(
+        allow_null=True, help_text="The change as a share of the price before, to six places."
+    )
 
 
 class ChangeShape(serializers.Serializer[Json]):
@@ -136,7 +138,7 @@ def _rate_json(line: RateChange) -> Json:
         "meter": line.meter,
         "before": _stated(line.before),
         "after": _stated(line.after),
-        "ratio": None if line.ratio is None else as_text(line.ratio),
+        "ratio": None if line.ratio is None else as_text(round(line.ratio, 6)),
     }
 
 

@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from finops.accounts.permissions import Capability
+from finops.accounts.permissions import Capability, principal_of_person
 from finops.accounts.screens import PersonRequest, for_people
 from pricing.conditions import Conditions, conditions_of
 from pricing.expiring import expiring
@@ -65,6 +65,7 @@ def model(request: PersonRequest) -> HttpResponse:
     in_force = sum(1 for track in tracks for row in track.rows if row.state == "In force")
     context = {
         "tabs": tabs("pricing:prices"),
+        "may_edit": principal_of_person(request.user).may(Capability.EDIT_PRICES),
         "provider": provider,
         "model": found[0].model,
         "is_pattern": is_pattern(name),

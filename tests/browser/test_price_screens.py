@@ -92,6 +92,7 @@ def _screens(given: Given) -> tuple[str, ...]:
         "/prices/versions/",
         f"/prices/versions/{given.blocked}/",
         f"/prices/versions/{given.published}/",
+        "/prices/enter/",
         "/prices/import/",
         "/prices/health/",
     )

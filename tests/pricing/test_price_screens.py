@@ -251,3 +251,35 @@ def test_whole_book_is_shown_in_few_queries(
     with django_assert_max_num_queries(18):
         assert finance.get(page_of(version)).status_code == 200
     assert timezone.now() > version.created_at
+
+
+def test_price_is_corrected_by_hand_into_a_draft(finance: Client) -> None:
+    in_book(
+        price(
+            "m", "2", context_threshold=200_000, context_operator="ge", note="as agreed", service_tier="flex"
+        )
+    )
+    row = Price.objects.get()
+    form = finance.get(f"/prices/enter/?price={row.pk}").context["form"]
+    told = {name: form[name].value() or "" for name in form.fields}
+    assert (told["context"], told["input"], told["service_tier"]) == (">=200000", "2", "flex")
+
+    wrong = finance.post("/prices/enter/", {**told, "input": "x", "effective_from": "soon"})
+    assert (wrong.status_code, set(wrong.context["form"].errors)) == (422, {"input", "effective_from"})
+    assert not BookVersion.objects.filter(status=VersionStatus.DRAFT).exists()
+
+    new = {**told, "input": "2.2", "units": "searches=1/1000:2", "effective_from": f"{TOMORROW:%Y-%m-%d}"}
+    made = finance.post("/prices/enter/", new)
+    version = BookVersion.objects.get(status=VersionStatus.DRAFT)
+    assert made["Location"] == page_of(version)
+    spans = Price.objects.filter(version=version).order_by("pk").values_list("effective_from", "effective_to")
+    assert set(spans) == {(None, TOMORROW), (TOMORROW, None)}
+    assert Rate.objects.get(price__version=version, meter="searches").minimum == 2
+
+    again = {**told, "model": "other", "draft": str(version.pk)}
+    finance.post("/prices/enter/", again)
+    assert Price.objects.filter(version=version, model="other").exists()
+
+
+def test_price_is_entered_only_by_those_who_may() -> None:
+    assert signed_in(Role.VIEWER).get("/prices/enter/").status_code == 403

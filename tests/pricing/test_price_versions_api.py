@@ -165,6 +165,23 @@ def test_overlap_is_refused_naming_the_row_and_may_be_replaced_or_make_room(send
     ]
 
 
+def test_fees_of_one_start_are_stated_in_one_price(send: Send) -> None:
+    fees = [
+        {
+            "kind": "fees",
+            "provider": "acme",
+            "model": "*",
+            "rates": [{"meter": meter, "unit_price": "1", "per": 1}],
+        }
+        for meter in ("searches", "pages")
+    ]
+
+    refused = send(PRICES, {"prices": fees}, expect=400)
+
+    assert [problem["code"] for problem in refused["errors"]] == ["duplicate"]
+    assert not BookVersion.objects.exists()
+
+
 def test_findings_are_acknowledged_one_by_one_before_the_review(send: Send, get: Send) -> None:
     in_book(price("m", "1"), price("n", "1"))
     new = {"effective_from": TOMORROW.isoformat()}
