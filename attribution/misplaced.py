@@ -6,19 +6,20 @@ laid out as pieces of time and prompt size, each with one target; a statement th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from finops.core.meters import INPUT_METERS, SPARSE_TOKEN_METERS
 from pricing.catalogue import published_history
 from pricing.grid import Cell, Grid, SlotKey
-from pricing.models import PriceSlot, SplitSlot
-from pricing.slot_rates import PUBLISHING_LOCK, Grids, ensure_slots, slot_key
+from pricing.models import SplitSlot
+from pricing.slot_rates import PUBLISHING_LOCK, Grids, cells_held, ensure_slots, slot_key
 from pricing.slots import masks
 
 # A process that looked a slot up before it was narrowed writes within seconds. Whatever is later still
@@ -32,13 +33,13 @@ _NO_PROMPT, _ANY_PROMPT = -1, 1 << 40
 class Narrowed:
     """A slot, the grid of its facts, and the part that it keeps; None: nothing.
 
-    ``held`` are the cells that it had before, where that is known; None: it may have any.
+    ``held`` are the cells that it had before.
     """
 
     slot: int
     grid: Grid
     kept: SlotKey | None
-    held: frozenset[Cell] | None = None
+    held: frozenset[Cell]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +76,11 @@ def regions(narrowed: Narrowed, first: datetime, last: datetime) -> list[Region]
     """What lies outside of what the slot keeps, between two instants (``last`` is inside)."""
     found: list[Region] = []
     grid, held = narrowed.grid, narrowed.held
-    bands = range(grid.shape[1]) if held is None else sorted({band for _, band, _ in held})
+    bands = sorted({band for _, band, _ in held})
     for starts, ends, interval, mask in _segments(grid, int(first.timestamp()), int(last.timestamp()) + 1):
         for band in bands:
             cell = (interval, band, mask)
-            if held is not None and cell not in held:
-                continue
-            if narrowed.kept is None or not _holds(narrowed.kept, grid, cell):
+            if cell in held and (narrowed.kept is None or not _holds(narrowed.kept, grid, cell)):
                 over, upto = grid.band(band)
                 # Beyond the bands that it had there is nothing: no need to ask for the prompt.
                 over = _NO_PROMPT if over is None or band == bands[0] else over
@@ -103,15 +102,19 @@ def pieces(narrowed: Sequence[Narrowed], first: datetime, last: datetime) -> lis
     return joined([Piece(region, ids[grid.slot(region.cell)]) for grid, region in found])
 
 
-def narrowed_slots(ids: Iterable[int]) -> list[Narrowed]:
-    """These slots as they are stored, on the grid of the published book."""
+def narrowed_slots(splits: QuerySet[SplitSlot]) -> list[Narrowed]:
+    """The slots of these splits as they are stored, on the grid of the published book.
+
+    Where one was narrowed several times, it had had what it had before the first.
+    """
     grids = _published_grids()
-    found = []
-    for slot in PriceSlot.objects.filter(pk__in=list(ids)).order_by("pk"):
-        key = slot_key(slot)
+    found: dict[int, Narrowed] = {}
+    for split in splits.select_related("slot").order_by("at", "pk"):
+        key = slot_key(split.slot)
         grid = grids.of(key.facts)
-        found.append(Narrowed(slot.pk, grid, key if grid.cells_of(key) else None))
-    return found
+        kept = key if grid.cells_of(key) else None
+        found.setdefault(split.slot_id, Narrowed(split.slot_id, grid, kept, cells_held(grid, split)))
+    return list(found.values())
 
 
 def put_right(cursor: Any, calls: str, parameters: dict[str, Any], first: datetime, last: datetime) -> int:
@@ -120,11 +123,11 @@ def put_right(cursor: Any, calls: str, parameters: dict[str, Any], first: dateti
     ``calls`` is a condition on ``call_event`` with its parameters. For calls that no rollup holds yet.
     """
     # Any: Django's cursor wrapper has no public type; a parameter is whatever the driver adapts.
-    late = SplitSlot.objects.filter(at__gt=timezone.now() - _LATE).values_list("slot_id", flat=True)
-    if not (slots := set(late)):
+    late = SplitSlot.objects.filter(at__gt=timezone.now() - _LATE)
+    if not late.exists():
         return 0
     cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [PUBLISHING_LOCK])
-    return move_calls(cursor, pieces(narrowed_slots(slots), first, last), calls, parameters)
+    return move_calls(cursor, pieces(narrowed_slots(late), first, last), calls, parameters)
 
 
 def move_calls(cursor: Any, where: Sequence[Piece], calls: str, parameters: dict[str, Any]) -> int:

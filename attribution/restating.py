@@ -54,9 +54,9 @@ def settle() -> Moved:
     with connection.cursor() as cursor:
         rollups.lock(cursor)
         cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [PUBLISHING_LOCK])
-        slots = set(waiting.values_list("slot_id", flat=True))
-        moved = move(cursor, narrowed_slots(slots))
-        SplitSlot.objects.filter(settled_at=None, slot_id__in=slots).update(settled_at=timezone.now())
+        seen = list(waiting.values_list("pk", flat=True))
+        moved = move(cursor, narrowed_slots(SplitSlot.objects.filter(pk__in=seen)))
+        SplitSlot.objects.filter(pk__in=seen).update(settled_at=timezone.now())
     return moved
 
 

@@ -212,7 +212,19 @@ def narrow(divided: Sequence[Division], at: datetime) -> None:
         if PriceSlot.objects.filter(**values).exclude(pk=division.slot).exists():
             values["schedule"] = f"moved {division.slot}"
         PriceSlot.objects.filter(pk=division.slot).update(**values)
-    SplitSlot.objects.bulk_create([SplitSlot(slot_id=division.slot, at=at) for division in divided])
+    SplitSlot.objects.bulk_create(
+        [
+            SplitSlot(
+                slot_id=division.slot, at=at, held={name: getattr(division.key, name) for name in _BOUNDS}
+            )
+            for division in divided
+        ]
+    )
+
+
+def cells_held(grid: Grid, split: SplitSlot) -> frozenset[Cell]:
+    """The cells that a slot had until it was narrowed."""
+    return frozenset(grid.cells_of(SlotKey(grid.facts, **split.held), split.at.timestamp()))
 
 
 def rerate_slots(published_at: datetime) -> Rerating:

@@ -111,11 +111,13 @@ class SlotRate(models.Model):
 class SplitSlot(models.Model):
     """A slot that was narrowed because the price changes within it: calls of it may belong elsewhere.
 
+    ``held`` is the part that it had before, in the words of ``PriceSlot`` (instants in Unix seconds).
     ``settled_at`` is when the calls that were booked under it had been moved.
     """
 
     slot = models.ForeignKey(PriceSlot, models.PROTECT, related_name="+")
     at = models.DateTimeField()
+    held = models.JSONField(default=dict)
     settled_at = models.DateTimeField(null=True)
 
     class Meta:
