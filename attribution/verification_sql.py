@@ -58,6 +58,15 @@ RAW_CHECKS = {
         _METER,
         "a.quantity IS DISTINCT FROM b.quantity",
     ),
+    # Save slots that a publication has just narrowed: their calls are moved within seconds.
+    "calls lie in the interval of their price slot": _verdict(
+        f"""SELECT e.identity::text FROM call_event e JOIN price_slot s ON s.id = e.slot_id
+            WHERE e.occurred_at >= %(start)s AND e.occurred_at < %(end)s AND e.{_IN_BOOKS}
+              AND (e.occurred_at < s.effective_from OR e.occurred_at >= s.effective_to)
+              AND s.id NOT IN (SELECT slot_id FROM split_slot WHERE settled_at IS NULL)""",
+        """SELECT count(*) FROM call_event
+           WHERE occurred_at >= %(start)s AND occurred_at < %(end)s""",
+    ),
 }
 
 # By whole reporting days: a segment does not say at which hour a user was served.

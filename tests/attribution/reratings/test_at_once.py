@@ -70,6 +70,22 @@ def test_slots_looked_up_before_and_written_after_end_up_right() -> None:
     holds()
 
 
+def test_a_call_left_where_it_does_not_belong_is_found_by_the_verification() -> None:
+    publish(Cost("m", "3"))
+    shop = Shop()
+    shop.take(calls())
+    correct(*DIVIDED)
+    narrow = PriceSlot.objects.exclude(effective_to=None).get()
+    CallEvent.objects.filter(occurred_at=DAYS[-1]).update(slot_id=narrow.pk)
+    rollups.rebuild_day(DAYS[-1].date())
+
+    failed = [check for check in verify().checks if check.failed]
+
+    assert [(check.name, check.failed) for check in failed] == [
+        ("calls lie in the interval of their price slot", 1)
+    ]
+
+
 def test_not_folded_yet_while_it_is_approved() -> None:
     publish(Cost("m", "3"))
     shop = Shop()
