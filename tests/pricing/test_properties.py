@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from finops.core.meters import Meter, Usage, partition
 from finops.core.money import EXACT
 from pricing.book import Tariff
-from pricing.catalogue import load_book
+from pricing.catalogue import published_book
 from pricing.facts import Facts, normalise
 from pricing.publishing import load_vendored
 from pricing.rating import Rating, Status, rate_usage
@@ -210,7 +210,7 @@ def test_in_bulk_one_by_one_and_in_sql_are_the_same_to_the_last_digit(
     with connection.cursor() as cursor:
         cursor.execute(BULK_SQL, [list(column) for column in zip(*rows, strict=True)])
         in_sql = {place: (cost, whole) for place, cost, whole in cursor.fetchall()}
-    published = load_book()
+    published = published_book()
 
     assert slots.tolist() == singly
     for place, (facts, at, _, used) in enumerate(calls):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import time
 from datetime import UTC, datetime
 from decimal import Decimal, localcontext
 
@@ -16,6 +14,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from finops.core.meters import Meter, Usage, partition
 from finops.core.money import EXACT
+from pricing import slots
 from pricing.catalogue import published_book
 from pricing.facts import Facts, normalise
 from pricing.models import PriceSlot, SlotRate
@@ -67,9 +66,10 @@ def test_same_price_is_one_slot_and_another_band_or_interval_another(book: SlotB
 
 
 def test_warm_book_asks_the_database_nothing(
-    book: SlotBook, django_assert_num_queries: DjangoAssertNumQueries
+    book: SlotBook, django_assert_num_queries: DjangoAssertNumQueries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resolve(book, (SOL, NOON, 10))
+    monkeypatch.setattr(slots, "_LOOK_AGAIN_AFTER", 3600)
 
     with django_assert_num_queries(0):
         resolve(book, (SOL, NOON, 11), (SOL, NOON, 12))
@@ -206,28 +206,3 @@ def test_sql_over_slot_rates_and_the_arithmetic_agree_to_the_last_digit(
     assert set(
         SlotRate.objects.filter(slot=slot, meter_id__lt=100).values_list("meter_id", flat=True)
     ) <= set(Meter)
-
-
-@pytest.mark.skipif("TIME_SLOTS" not in os.environ, reason="a measurement, not a check")
-def test_time_of_a_warm_batch(book: SlotBook) -> None:
-    rng = np.random.default_rng(1)
-    models = [
-        Facts("openai", m) for m in ("gpt-5.6-sol", "gpt-5-mini", "gpt-4.1", "gpt-5.4", "gpt-5.5", "o3")
-    ]
-    models += [Facts("anthropic", m) for m in ("claude-opus-5", "claude-sonnet-5", "claude-haiku-5-5")]
-    models += [Facts("google", m) for m in ("gemini-3.8-flash", "gemini-2.5-pro")] + [
-        Facts("deepseek", "deepseek-v4-pro")
-    ]
-    size = 1000
-    batches = []
-    start = instant("2026-11-01T00:00:00Z")
-    for _ in range(200):
-        facts = [tuple(models[n]) for n in rng.integers(0, len(models), size)]
-        batches.append((facts, start + rng.integers(0, 10**12, size), rng.integers(1, 300_000, size)))
-    for batch in batches:
-        book.resolve(*batch)
-    begun = time.perf_counter()
-    for batch in batches:
-        book.resolve(*batch)
-    spent = time.perf_counter() - begun
-    print(f"{spent / len(batches) / size * 1e6:.3f} us an event")
