@@ -44,6 +44,7 @@ def price_health(request: PersonRequest) -> HttpResponse:
     context = {
         "tabs": tabs("prices-health"),
         "sees_all": sees_all,
+        "may_edit": principal.may(Capability.EDIT_PRICES),
         "days": DAYS,
         "drift_days": DRIFT_DAYS,
         "soon": SOON.days,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
@@ -12,6 +13,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from finops.accounts.forms import OurForm
@@ -21,6 +23,7 @@ from finops.core.errors import FieldProblem, FinopsError
 from finops.core.money import as_text
 from pricing.conditions import each
 from pricing.entering import enter
+from pricing.imports import next_midnight
 from pricing.models import BookVersion, ContextMode, Evidence, Price, PriceKind, VersionStatus
 from pricing.placing import Priced
 from pricing.price_bodies import read_price
@@ -48,6 +51,12 @@ class PriceForm(OurForm):
         max_length=20, required=False, label="Prompt size", help_text="Such as >200000 or >=200000 tokens."
     )
     mode = forms.ChoiceField(choices=ContextMode.choices, label="Above that size")
+    schedule = forms.CharField(
+        max_length=2_000,
+        required=False,
+        label="Hours of the day",
+        help_text='JSON, UTC; empty: always. {"name": "peak", "windows": [["01:00", "04:00"]], "days": [0]}',
+    )
     input = forms.CharField(
         max_length=40, required=False, help_text="Dollars per 1M tokens, as all of these."
     )
@@ -99,7 +108,7 @@ class PriceForm(OurForm):
 
     @staticmethod
     def initial_of(price: Price) -> dict[str, str]:
-        """The form as a price of the book would fill it in, from its next day on."""
+        """The form as a price of the book fills it in, to hold from the next day on."""
         rates = {rate.meter: rate for rate in price.rates.all()}
         told = {name: getattr(price, name) for name in ("provider", "model", "kind", "mode", *_CONDITIONS)}
         own = {
@@ -116,7 +125,13 @@ class PriceForm(OurForm):
         sign = ">=" if price.context_operator == "ge" else ">"
         context = f"{sign}{price.context_threshold}" if price.context_threshold else ""
         end = price.effective_to.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if price.effective_to else ""
-        more = {"units": " ".join(others), "context": context, "effective_to": end}
+        more = {
+            "units": " ".join(others),
+            "context": context,
+            "schedule": json.dumps(price.schedule) if price.schedule else "",
+            "effective_from": f"{next_midnight(timezone.now()):%Y-%m-%d}",
+            "effective_to": end,
+        }
         return {**told, **own, **more, "source": price.source, "note": price.note}
 
 

@@ -27,6 +27,7 @@ from tests.pricing.test_drafts import TOMORROW, acknowledged, drafted, in_book
 from tests.pricing.test_publishing import price
 
 pytestmark = pytest.mark.django_db
+PEAK = {"name": "peak", "windows": [["01:00", "04:00"]], "days": [0, 1]}
 PAGES = ("/prices/", "/prices/versions/", "/prices/import/", "/prices/health/")
 
 
@@ -255,14 +256,13 @@ def test_whole_book_is_shown_in_few_queries(
 
 def test_price_is_corrected_by_hand_into_a_draft(finance: Client) -> None:
     in_book(
-        price(
-            "m", "2", context_threshold=200_000, context_operator="ge", note="as agreed", service_tier="flex"
-        )
+        price("m", "2", context_threshold=200_000, context_operator="ge", service_tier="flex", schedule=PEAK)
     )
     row = Price.objects.get()
     form = finance.get(f"/prices/enter/?price={row.pk}").context["form"]
     told = {name: form[name].value() or "" for name in form.fields}
     assert (told["context"], told["input"], told["service_tier"]) == (">=200000", "2", "flex")
+    assert told["effective_from"] == f"{TOMORROW:%Y-%m-%d}"
 
     wrong = finance.post("/prices/enter/", {**told, "input": "x", "effective_from": "soon"})
     assert (wrong.status_code, set(wrong.context["form"].errors)) == (422, {"input", "effective_from"})
@@ -274,6 +274,7 @@ def test_price_is_corrected_by_hand_into_a_draft(finance: Client) -> None:
     assert made["Location"] == page_of(version)
     spans = Price.objects.filter(version=version).order_by("pk").values_list("effective_from", "effective_to")
     assert set(spans) == {(None, TOMORROW), (TOMORROW, None)}
+    assert [row.schedule for row in Price.objects.filter(version=version)] == [PEAK, PEAK]
     assert Rate.objects.get(price__version=version, meter="searches").minimum == 2
 
     again = {**told, "model": "other", "draft": str(version.pk)}
