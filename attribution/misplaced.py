@@ -18,7 +18,7 @@ from django.utils import timezone
 from finops.core.meters import INPUT_METERS, SPARSE_TOKEN_METERS
 from pricing.catalogue import published_history
 from pricing.grid import Cell, Grid, SlotKey
-from pricing.models import SplitSlot
+from pricing.models import PriceSlot, SplitSlot
 from pricing.slot_rates import PUBLISHING_LOCK, Grids, cells_held, ensure_slots, slot_key
 from pricing.slots import masks
 
@@ -115,6 +115,17 @@ def narrowed_slots(splits: QuerySet[SplitSlot]) -> list[Narrowed]:
         kept = key if grid.cells_of(key) else None
         found.setdefault(split.slot_id, Narrowed(split.slot_id, grid, kept, cells_held(grid, split)))
     return list(found.values())
+
+
+def unsure_slots(slots: QuerySet[PriceSlot]) -> list[Narrowed]:
+    """Slots of which any call may belong elsewhere, as far as anybody knows."""
+    grids = _published_grids()
+    found = []
+    for slot in slots.order_by("pk"):
+        key = slot_key(slot)
+        grid = grids.of(key.facts)
+        found.append(Narrowed(slot.pk, grid, key if grid.cells_of(key) else None, frozenset(grid.cells())))
+    return found
 
 
 def put_right(cursor: Any, calls: str, parameters: dict[str, Any], first: datetime, last: datetime) -> int:

@@ -7,8 +7,9 @@ slot's calls all go to one other slot move as rows; of days that are divided the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -16,10 +17,11 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from attribution import rollups
-from attribution.misplaced import Narrowed, Piece, move_calls, narrowed_slots, pieces
+from attribution.misplaced import Narrowed, Piece, move_calls, narrowed_slots, pieces, unsure_slots
+from attribution.partitions import raw_days
 from attribution.rollup_sql import SUMS
-from finops.core.periods import midnight
-from pricing.models import SplitSlot
+from finops.core.periods import Period, midnight
+from pricing.models import PriceSlot, SplitSlot
 from pricing.slot_rates import PUBLISHING_LOCK
 
 IN_BOOKS = "e.batch_id NOT IN (SELECT id FROM ingest_batch WHERE folded_at IS NULL)"
@@ -60,14 +62,35 @@ def settle() -> Moved:
     return moved
 
 
-def move(cursor: Any, narrowed: Sequence[Narrowed]) -> Moved:
-    """Move the folded calls that these slots do not keep, and their sums.
+@transaction.atomic
+def place_anew(period: Period, *, model: str = "") -> Moved:
+    """Look every booked call of these days up again and move those whose slot is another by today's book.
+
+    For days whose single calls are there; of one ``model`` or of all. A second time finds nothing.
+    """
+    with connection.cursor() as cursor:
+        rollups.lock(cursor)
+        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [PUBLISHING_LOCK])
+        there = set(raw_days())
+        days = {
+            day
+            for day in (period.first + timedelta(days=n) for n in range(period.days))
+            if {at.astimezone(UTC).date() for at in (instants(day)[0], bounds([(0, day)])[1])} <= there
+        }
+        slots = PriceSlot.objects.filter(**({"model": model} if model else {}))
+        return move(cursor, unsure_slots(slots), days)
+
+
+def move(cursor: Any, narrowed: Sequence[Narrowed], days: AbstractSet[date] | None = None) -> Moved:
+    """Move the folded calls that these slots do not keep, and their sums; of these days only, None: of all.
 
     Hold the fold's lock. Raises RawCallsDropped for a divided day whose single calls have left by
     retention.
     """
     # Any: Django's cursor wrapper has no public type.
     used = days_used(cursor, [each.slot for each in narrowed])
+    if days is not None:
+        used = [(slot, day) for slot, day in used if day in days]
     if not used:
         return Moved()
     where = pieces(narrowed, *bounds(used))

@@ -138,6 +138,13 @@ class Grid:
             if self.label(interval, mask, known_before) == key.schedule
         ]
 
+    def cells(self) -> Iterator[Cell]:
+        """All of them."""
+        for interval in range(self.shape[0]):
+            for band in range(self.shape[1]):
+                for mask in self._masks(interval):
+                    yield interval, band, mask
+
     def label(self, interval: int, mask: int, known_before: float = NEVER) -> str:
         """What a slot's schedule is called; of two schedules with one name, the later known is numbered."""
         seen: dict[str, int] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
+from django.core.management import call_command
 from django.db import connection, transaction
 
 from attribution import reratings, restating, rollups
@@ -237,3 +239,30 @@ def test_another_version_published_meanwhile_makes_it_out_of_date() -> None:
         reratings.approve(shown, BY)
 
     assert booked() == shop.cost()
+
+
+def test_by_hand_calls_are_put_where_they_belong() -> None:
+    publish(Cost("m", "3"), Cost("m", "6", over=1_010))
+    shop = Shop()
+    shop.take(calls())
+    correct(*DIVIDED)
+    narrow = PriceSlot.objects.exclude(effective_to=None).order_by("pk")[0]
+    CallEvent.objects.filter(occurred_at=DAYS[-1]).update(slot_id=narrow.pk)
+    rollups.rebuild_day(DAYS[-1].date())
+    wrong = booked()
+
+    dry = run("--dry-run")
+    assert (booked(), wrong == shop.cost()) == (wrong, False)
+    done, again = run(), run("--model", "m")
+
+    assert "1 calls would move" in dry
+    assert "1 calls moved" in done
+    assert "0 calls moved" in again
+    assert booked() == shop.cost()
+    holds()
+
+
+def run(*words: str) -> str:
+    out = io.StringIO()
+    call_command("rerate", "--from", "2026-10-01", "--to", "2026-11-01", *words, stdout=out)
+    return out.getvalue()
