@@ -37,7 +37,8 @@ def current_version() -> str:
 
 
 _remembered: Book | None = None
-_remembered_history: History | None = None
+# With the versions that it is made of; one value, for threads share it.
+_remembered_history: tuple[History, frozenset[tuple[int, datetime | None]]] | None = None
 
 
 def published_book() -> Book:
@@ -64,11 +65,32 @@ def load_book(known_at: datetime | None = None) -> Book:
 
 
 def published_history() -> History:
-    """Everything published up to now; kept by each process until the next publication. One query."""
+    """Everything published up to now; kept by each process until the next publication. One query.
+
+    After a publication only what it changed is read.
+    """
     global _remembered_history
-    if _remembered_history is None or _remembered_history.version != current_version():
-        _remembered_history = load_history()
-    return _remembered_history
+    if _remembered_history is not None and _remembered_history[0].version == current_version():
+        return _remembered_history[0]
+    published = BookVersion.objects.filter(status=VersionStatus.PUBLISHED).order_by("published_at")
+    versions = list(published.values_list("pk", "published_at"))
+    name = "{} {}".format(*versions[-1]) if versions else ""
+    renewed = None
+    if _remembered_history is not None and _remembered_history[1] <= set(versions):
+        fresh = [number for number, _ in set(versions) - _remembered_history[1]]
+        renewed = _renewed(_remembered_history[0], fresh, name)
+    history = renewed or replace(_history([number for number, _ in versions], set(), only=True), version=name)
+    _remembered_history = (history, frozenset(versions))
+    return history
+
+
+def _renewed(known: History, fresh: list[int], name: str) -> History | None:
+    """What was known, and these versions after it; None where it has to be read anew."""
+    if any(model.objects.filter(superseded_by__in=fresh).exists() for model in (Multiplier, ModelAlias)):
+        return None
+    ended = Price.objects.filter(superseded_by__in=fresh).select_related("superseded_by")
+    ends = {price.pk: _since_version(price.superseded_by) for price in ended}
+    return _with(known, _history(fresh, set(), only=True), ends, version=name)
 
 
 def load_history(as_if: BookVersion | None = None) -> History:
@@ -77,21 +99,28 @@ def load_history(as_if: BookVersion | None = None) -> History:
     Under a draft, what was published is what this process remembers: reading it is most of the work.
     """
     if as_if is None:
-        return _history(None, set())
+        return _history([], set())
     replaced = _replaced(as_if)
     if any(model is not Price for model, _ in replaced):
-        return _history(as_if, replaced)
-    published, draft = published_history(), _history(as_if, set(), only=True)
-    ended = {number for _, number in replaced}
+        return _history([as_if.pk], replaced)
+    ends = {number: AS_IF for _, number in replaced}
+    published = published_history()
+    return _with(published, _history([as_if.pk], set(), only=True), ends, version=published.version)
+
+
+def _with(known: History, more: History, ends: Mapping[int, float], *, version: str) -> History:
+    """Prices that end are known until then; further rows stand beside."""
     rows = {
-        provider: [replace(row, known_to=AS_IF) if row.part.id in ended else row for row in known]
-        for provider, known in published.rows.items()
+        provider: [replace(row, known_to=ends.get(row.part.id, row.known_to)) for row in each]
+        if any(row.part.id in ends for row in each)
+        else each
+        for provider, each in known.rows.items()
     }
     return History(
-        published.version,
-        _beside(rows, draft.rows),
-        _beside(published.factors, draft.factors),
-        _beside(published.aliases, draft.aliases),
+        version,
+        _beside(rows, more.rows),
+        _beside(known.factors, more.factors),
+        _beside(known.aliases, more.aliases),
     )
 
 
@@ -162,8 +191,11 @@ def _span(part: Versioned) -> Span:
 
 def _since(row: Versioned) -> float:
     """When a row became known, in Unix seconds; a draft's: after everything else."""
-    published_at = row.version.published_at
-    return AS_IF if published_at is None else published_at.timestamp()
+    return _since_version(row.version)
+
+
+def _since_version(version: BookVersion | None) -> float:
+    return AS_IF if version is None or version.published_at is None else version.published_at.timestamp()
 
 
 def _known(row: Versioned, part: Part, replaced: set[tuple[type[Versioned], int]]) -> Known[Part]:
@@ -184,19 +216,19 @@ def _rates(prices: Any) -> dict[int, dict[str, UnitPrice]]:  # Any: a queryset o
 
 
 def _history(
-    draft: BookVersion | None, replaced: set[tuple[type[Versioned], int]], *, only: bool = False
+    versions: list[int], replaced: set[tuple[type[Versioned], int]], *, only: bool = False
 ) -> History:
-    """What was published and the rows of a draft; of the draft ``only``."""
+    """What was published and the rows of these versions; of these ``only``."""
     version = current_version()
-    prices = _ever(Price, draft, only=only)
+    prices = _ever(Price, versions, only=only)
     rates = _rates(prices)
     return History.of(
         [_known(row, _row(row, rates.get(row.pk, {}), known_from=_since(row)), replaced) for row in prices],
         [
             _known(row, book_factor(row, known_from=_since(row)), replaced)
-            for row in _ever(Multiplier, draft, only=only)
+            for row in _ever(Multiplier, versions, only=only)
         ],
-        [_known(row, book_alias(row), replaced) for row in _ever(ModelAlias, draft, only=only)],
+        [_known(row, book_alias(row), replaced) for row in _ever(ModelAlias, versions, only=only)],
         version,
     )
 
@@ -212,12 +244,10 @@ def _beside(
     return together
 
 
-def _ever(model: type[Versioned], draft: BookVersion | None, *, only: bool) -> Any:
+def _ever(model: type[Versioned], versions: list[int], *, only: bool) -> Any:
     # Any: a queryset of the model
-    rows: VersionedQuerySet = model.objects.filter(version__status=VersionStatus.PUBLISHED)
-    if draft is not None:
-        own = model.objects.filter(version=draft)
-        rows = own if only else rows | own
+    own: VersionedQuerySet = model.objects.filter(version__in=versions)
+    rows = own if only else model.objects.filter(version__status=VersionStatus.PUBLISHED) | own
     return rows.select_related("version", "superseded_by").order_by("id")
 
 

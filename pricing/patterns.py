@@ -52,6 +52,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(translate(pattern), re.IGNORECASE)
 
 
+@lru_cache(maxsize=4096)
 def _parts(pattern: str) -> tuple[Part, ...]:
     parts: list[Part] = []
     for piece in re.findall(r"\[[^]]*\]|.", pattern):

@@ -16,7 +16,7 @@ from django.db import connection
 from finops.core.meters import Meter
 from finops.core.money import ZERO
 from pricing.book import Quote
-from pricing.catalogue import load_history, seconds
+from pricing.catalogue import published_history, seconds
 from pricing.facts import Facts, normalise
 from pricing.grid import Cell, Grid, SlotKey
 from pricing.history import AS_IF, NEVER, History
@@ -232,7 +232,7 @@ def rerate_slots(published_at: datetime) -> Rerating:
 
     A slot within which the new book changes its price is narrowed first, and counted.
     """
-    grids = Grids(load_history())
+    grids = Grids(published_history())
     divided = divisions(grids, published_at.timestamp())
     narrow(divided, published_at)
     kept = {division.slot: division.kept for division in divided}
