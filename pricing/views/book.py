@@ -83,7 +83,7 @@ def prices(request: PersonRequest) -> HttpResponse:
     principal = principal_of_person(request.user)
     form = BookForm(request.GET)
     found = form.prices()
-    rates = Rate.objects.filter(price__in=found).select_related("price__version").order_by(*_ORDER)
+    rates = _rates(found)
     page = Paginator(rates, ON_A_PAGE).get_page(request.GET.get("page"))
     sees_contracted = principal.may(Capability.VIEW_CONTRACTED_PRICES)
     contracted = contracted_prices({rate.price_id for rate in page.object_list}) if sees_contracted else {}
@@ -150,12 +150,19 @@ def _ending_for_good() -> list[Expiry]:
     return [one for one in expiring(timezone.now(), looks_at_use=False) if one.successor is None]
 
 
+def _rates(found: QuerySet[Price]) -> QuerySet[Rate]:
+    """The rates of these prices, which are looked up first: a planner that knows nothing of a table that
+    was filled a moment ago would take the rows of one for each row of the other."""
+    ids = list(found.values_list("pk", flat=True))
+    return Rate.objects.filter(price_id__in=ids).select_related("price__version").order_by(*_ORDER)
+
+
 def _line(line: Shown) -> tuple[Shown, Sequence[str]]:
     return line, conditions(line.price)
 
 
 def _rows(form: BookForm) -> Iterator[Sequence[Cell]]:
-    rates = Rate.objects.filter(price__in=form.prices()).select_related("price__version").order_by(*_ORDER)
+    rates = _rates(form.prices())
     for rate in rates.iterator(chunk_size=1_000):
         line, price = shown(rate), rate.price
         yield [

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import pytest
 from django.conf import settings
@@ -27,6 +27,8 @@ AXE = Path(__file__).parent / "vendor/axe-core-4.14.1/axe.min.js"
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or ""
 # Playwright's own loop runs in this thread; Django would refuse the test's database calls beside it.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+WIDTHS = (390, 1360)
 Result = TypeVar("Result")
 ARGUMENTS = [
     "--no-sandbox",
@@ -108,6 +110,20 @@ class Visitor:
     def _note(self, kind: str, text: str) -> None:
         if kind in ("error", "warning"):
             self.complaints.append(text)
+
+    def look_at(self, address: str) -> list[str]:
+        """What is wrong with a screen: by axe-core and the console, and where it scrolls sideways."""
+        problems: list[str] = []
+        for width in WIDTHS:
+            self.page.set_viewport_size({"width": width, "height": 900})
+            if width == WIDTHS[0]:
+                self.page.goto(address)
+                self.page.wait_for_load_state("networkidle")
+            sideways = self.page.evaluate("document.documentElement.scrollWidth > innerWidth")
+            found = [*self.axe(), *self.complaints, *(["scrolls sideways"] if sideways else [])]
+            problems += [f"{address} at {width}: {text}" for text in found]
+            self.complaints.clear()
+        return problems
 
     def axe(self) -> list[str]:
         """What axe-core finds wrong with the page as it is."""
