@@ -20,7 +20,8 @@ class Command(BaseCommand):
 
     help = (
         "Price the booked calls of some days by the book as published now. Corrections of prices are"
-        " previewed and approved as re-ratings; this finds calls under another slot than they should be."
+        " previewed and approved as re-ratings; this finds calls that lie under another slot than they"
+        " should."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
