@@ -27,6 +27,7 @@ from finops.core.errors import FinopsError, NotFound
 from finops.ui.exports import Column, Export, Format, Kind, respond
 from finops.ui.screens import sign_in
 from pricing.models import BookVersion, VersionStatus
+from pricing.views.book import tabs
 
 ON_A_PAGE = 30
 MOST_ROWS = 200
@@ -92,6 +93,7 @@ def rerating_list(request: PersonRequest) -> HttpResponse:
             form.refuse(error)
     page = Paginator(Rerating.objects.select_related("version"), ON_A_PAGE).get_page(request.GET.get("page"))
     context = {
+        "tabs": tabs("attribution:reratings"),
         "form": form if may_edit else None,
         "has_versions": BookVersion.objects.filter(status__in=_OPEN).exists(),
         "page": page,

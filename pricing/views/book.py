@@ -141,6 +141,7 @@ def tabs(current: str) -> list[tuple[str, str, bool]]:
         ("Prices", "pricing:prices"),
         ("Versions", "pricing:versions"),
         ("Import", "pricing:import"),
+        ("Re-ratings", "attribution:reratings"),
         ("Prices health", "prices-health"),
     )
     return [(label, reverse(name), name == current) for label, name in pages]
