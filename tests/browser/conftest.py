@@ -15,6 +15,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client, override_settings
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from pytest_django import DjangoDbBlocker
 from pytest_django.live_server_helper import LiveServer
 
@@ -27,8 +28,9 @@ AXE = Path(__file__).parent / "vendor/axe-core-4.14.1/axe.min.js"
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or ""
 # Playwright's own loop runs in this thread; Django would refuse the test's database calls beside it.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-WIDTHS = (390, 1360)
+WIDTHS = NARROW, WIDE = 390, 1360
+# Each theme, with the width at which its screens are loaded.
+LOOKS: tuple[tuple[Literal["light", "dark"], int], ...] = (("light", WIDE), ("dark", NARROW))
 Result = TypeVar("Result")
 ARGUMENTS = [
     "--no-sandbox",
@@ -111,19 +113,32 @@ class Visitor:
         if kind in ("error", "warning"):
             self.complaints.append(text)
 
-    def look_at(self, address: str) -> list[str]:
-        """What is wrong with a screen: by axe-core and the console, and where it scrolls sideways."""
+    def look_at(self, address: str, *, first: int) -> list[str]:
+        """What is wrong with a screen: by axe-core and the console, and where it scrolls sideways.
+
+        It is loaded at the ``first`` of the widths and then made as wide or as narrow as the other.
+        """
         problems: list[str] = []
-        for width in WIDTHS:
-            self.page.set_viewport_size({"width": width, "height": 900})
-            if width == WIDTHS[0]:
-                self.page.goto(address)
-                self.page.wait_for_load_state("networkidle")
-            sideways = self.page.evaluate("document.documentElement.scrollWidth > innerWidth")
-            found = [*self.axe(), *self.complaints, *(["scrolls sideways"] if sideways else [])]
+        self._resize(first)
+        self.page.goto(address)
+        self.page.wait_for_load_state("networkidle")
+        for width in sorted(WIDTHS, key=lambda one: one != first):
+            self._resize(width)
+            found = [*self.axe(), *self.complaints, *([] if self._fits() else ["scrolls sideways"])]
             problems += [f"{address} at {width}: {text}" for text in found]
             self.complaints.clear()
         return problems
+
+    def _resize(self, width: int) -> None:
+        self.page.set_viewport_size({"width": width, "height": 900})
+
+    def _fits(self) -> bool:
+        """Whether the page is no wider than the window; charts are drawn again a moment after a resize."""
+        try:
+            self.page.wait_for_function("document.documentElement.scrollWidth <= innerWidth", timeout=3_000)
+        except PlaywrightTimeout:
+            return False
+        return True
 
     def axe(self) -> list[str]:
         """What axe-core finds wrong with the page as it is."""

@@ -30,7 +30,7 @@ from attribution.pullers import mappings
 from attribution.pullers.mappings import Mapped
 from attribution.tagging import Saying
 from attribution.views import imports as screen
-from tests.browser.conftest import THEMES, Visitor, elsewhere
+from tests.browser.conftest import LOOKS, Visitor, elsewhere
 from tests.browser.test_screens import FINANCE
 
 pytestmark = pytest.mark.django_db
@@ -167,6 +167,7 @@ def test_every_screen_is_clean_in_both_themes_and_widths(visit: Visit, given: Gi
         "/governance/try/?tags=workflow%3Dbot-1",
         "/governance/contracts/",
         "/governance/contracts/entry/?source=bots",
+        "/governance/keys/",
         "/quarantine/",
         f"/quarantine/{given.record}/",
         "/quarantine/?state=resolved",
@@ -176,10 +177,10 @@ def test_every_screen_is_clean_in_both_themes_and_widths(visit: Visit, given: Gi
         "/health/",
     )
     problems = []
-    for theme in THEMES:
+    for theme, first in LOOKS:
         visitor = visit(color_scheme=theme)
         for address in screens:
-            problems += [f"{theme}: {text}" for text in visitor.look_at(address)]
+            problems += [f"{theme}: {text}" for text in visitor.look_at(address, first=first)]
 
     assert problems == []
 

@@ -12,12 +12,13 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Browser, expect
 
+from attribution import reratings
 from pricing import drafts, imports
 from pricing.models import BookVersion, Price, Rate
 from pricing.placing import Room
 from pricing.publishing import publish
 from pricing.vendored import Catalogue
-from tests.browser.conftest import THEMES, Visitor, elsewhere
+from tests.browser.conftest import LOOKS, Visitor, elsewhere
 from tests.browser.test_screens import FINANCE
 
 pytestmark = pytest.mark.django_db
@@ -28,14 +29,17 @@ SHEET = (
     "acme,small,1.1,4,2026-01-01,\n"
     "acme,new,3,12,,\n"
 )
+# Of a model that the company uses, on days that are booked.
+DEARER = "provider,model,input,output\nanthropic,claude-sonnet-5,2.2,11\n"
 
 
 @dataclass(frozen=True)
 class Given:
-    """Versions that the tests open, by their numbers."""
+    """Versions and a re-rating that the tests open, by their numbers."""
 
     blocked: int
     published: int
+    rerating: int
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +75,10 @@ def _everything() -> Given:
     drafts.write(version, room.changes(), by=FINANCE)
     drafts.review(version, by=FINANCE)
     drafts.publish(version, by=FINANCE)
-    return Given(blocked.pk, version.pk)
+    dearer = imports.import_sheet(
+        DEARER.encode(), name="dearer.csv", by=FINANCE, apply_from=midnight - timedelta(days=20)
+    )
+    return Given(blocked.pk, version.pk, reratings.preview(dearer, by=FINANCE).pk)
 
 
 def _price(model: str, dearness: str, *, ends: datetime | None = None) -> tuple[Price, list[Rate]]:
@@ -95,15 +102,18 @@ def _screens(given: Given) -> tuple[str, ...]:
         "/prices/enter/",
         "/prices/import/",
         "/prices/health/",
+        "/reratings/",
+        f"/reratings/{given.rerating}/",
+        f"/reratings/{given.rerating}/?team=assistant",
     )
 
 
 def test_every_screen_is_clean_in_both_themes_and_widths(visit: Visit, given: Given) -> None:
     problems = []
-    for theme in THEMES:
+    for theme, first in LOOKS:
         visitor = visit(color_scheme=theme)
         for address in _screens(given):
-            problems += [f"{theme}: {text}" for text in visitor.look_at(address)]
+            problems += [f"{theme}: {text}" for text in visitor.look_at(address, first=first)]
 
     assert problems == []
 

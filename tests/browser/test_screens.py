@@ -9,7 +9,7 @@ from django.test import Client
 from playwright.sync_api import Browser, expect
 
 from finops.accounts.models import User
-from tests.browser.conftest import THEMES, Visitor, elsewhere
+from tests.browser.conftest import LOOKS, Visitor, elsewhere
 
 # The company is committed by its fixture; the mark has the run's database made.
 pytestmark = pytest.mark.django_db
@@ -46,10 +46,10 @@ def visit(chromium: Browser, served: str) -> Iterator[Visit]:
 
 def test_every_screen_is_clean_in_both_themes_and_widths(visit: Visit) -> None:
     problems = []
-    for theme in THEMES:
+    for theme, first in LOOKS:
         visitor = visit(color_scheme=theme)
         for address in SCREENS:
-            problems += [f"{theme}: {text}" for text in visitor.look_at(address)]
+            problems += [f"{theme}: {text}" for text in visitor.look_at(address, first=first)]
 
     assert problems == []
 
