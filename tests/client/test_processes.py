@@ -105,7 +105,7 @@ def test_a_client_that_nobody_holds_is_sent_for_by_its_own_process_only(server: 
         del client
         child = os.fork()
         if child:
-            sys.exit(os.waitpid(child, 0)[1])
+            sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     """
     program(text, server.url)
 
@@ -129,7 +129,7 @@ def test_forks_while_the_parent_sends_and_other_threads_record(server: Server) -
             time.sleep(0.02)
         for thread in threads:
             thread.join()
-        sys.exit(max(os.waitpid(child, 0)[1] for child in children))
+        sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
     """
     server.always = slowly(0.02, server.store)
     program(text, server.url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import http.client
 import os
 import ssl
@@ -13,6 +14,9 @@ from time import time
 from urllib.parse import urlsplit
 
 from finops_client.compression import WORTH_IT, compressor
+
+# Looked up by the first connection: a fork in the middle of that leaves a child without it for good.
+codecs.lookup("idna")
 
 
 class Unreachable(Exception):
