@@ -1,5 +1,6 @@
 """The tables of the books, one family of nouns a file."""
 
+from attribution.models.charges import Charge, ChargeKind, Origin, Part
 from attribution.models.dimensions import Attribution, Customer, DimensionOverflow, DimensionSet
 from attribution.models.events import CallEvent, CallUnit, IngestBatch
 from attribution.models.governance import (
@@ -59,6 +60,8 @@ __all__ = [
     "BusinessUnit",
     "CallEvent",
     "CallUnit",
+    "Charge",
+    "ChargeKind",
     "ContractMode",
     "ContractState",
     "CostCentre",
@@ -78,7 +81,9 @@ __all__ = [
     "FeatureOwnership",
     "ImportState",
     "IngestBatch",
+    "Origin",
     "OtlpSpan",
+    "Part",
     "ProviderCost",
     "ProviderDay",
     "ProviderMapping",

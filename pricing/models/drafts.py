@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
+from pricing.models.agreements import Agreement
 from pricing.models.prices import ModelAlias, Multiplier, Price
 from pricing.models.versions import BookVersion
 
@@ -19,18 +20,20 @@ class DraftSupersession(models.Model):
     price = models.ForeignKey(Price, models.CASCADE, null=True, blank=True, related_name="+")
     multiplier = models.ForeignKey(Multiplier, models.CASCADE, null=True, blank=True, related_name="+")
     alias = models.ForeignKey(ModelAlias, models.CASCADE, null=True, blank=True, related_name="+")
+    agreement = models.ForeignKey(Agreement, models.CASCADE, null=True, blank=True, related_name="+")
 
     class Meta:
         constraints = (
             models.CheckConstraint(
                 name="draft_supersedes_one_row_each",
-                condition=Q(price__isnull=False, multiplier=None, alias=None)
-                | Q(price=None, multiplier__isnull=False, alias=None)
-                | Q(price=None, multiplier=None, alias__isnull=False),
+                condition=Q(price__isnull=False, multiplier=None, alias=None, agreement=None)
+                | Q(price=None, multiplier__isnull=False, alias=None, agreement=None)
+                | Q(price=None, multiplier=None, alias__isnull=False, agreement=None)
+                | Q(price=None, multiplier=None, alias=None, agreement__isnull=False),
             ),
             models.UniqueConstraint(
                 name="draft_supersedes_a_row_once",
-                fields=["version", "price", "multiplier", "alias"],
+                fields=["version", "price", "multiplier", "alias", "agreement"],
                 nulls_distinct=False,
             ),
         )

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from finops.core.meters import FIRST_UNIT_METER
+from pricing.models.agreements import Agreement
 from pricing.models.prices import Price
 
 
@@ -91,6 +92,8 @@ class SlotRate(models.Model):
     # What a unit on this meter saved by caching; negative for cache writes.
     saving_price = models.DecimalField(max_digits=30, decimal_places=18, default=0)
     price = models.ForeignKey(Price, models.PROTECT, related_name="+")
+    # What makes the contracted price differ from the list's.
+    agreement = models.ForeignKey(Agreement, models.PROTECT, null=True, related_name="+")
 
     class Meta:
         db_table = "slot_rate"
