@@ -66,7 +66,7 @@ class Term(models.Model):
 
     class Meta:
         abstract = True
-        constraints = (
+        constraints: tuple[models.BaseConstraint, ...] = (
             models.CheckConstraint(
                 name="%(class)s_ends_after_it_starts", condition=Q(ends_on__gt=F("starts_on"))
             ),
