@@ -7,6 +7,8 @@ as entered with the booked rate of exchange, and in dollars.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 from django.db.models import F, Q
 
@@ -66,7 +68,7 @@ class Term(models.Model):
 
     class Meta:
         abstract = True
-        constraints: tuple[models.BaseConstraint, ...] = (
+        constraints: ClassVar[tuple[models.BaseConstraint, ...]] = (
             models.CheckConstraint(
                 name="%(class)s_ends_after_it_starts", condition=Q(ends_on__gt=F("starts_on"))
             ),
@@ -111,7 +113,7 @@ class Commitment(Term):
 
     class Meta(Term.Meta):
         db_table = "commitment"
-        constraints = (
+        constraints: ClassVar[tuple[models.BaseConstraint, ...]] = (
             *Term.Meta.constraints,
             models.CheckConstraint(
                 name="commitment_states_what_it_buys",
@@ -145,7 +147,7 @@ class Credit(Term):
 
     class Meta(Term.Meta):
         db_table = "credit"
-        constraints = (
+        constraints: ClassVar[tuple[models.BaseConstraint, ...]] = (
             *Term.Meta.constraints,
             models.CheckConstraint(name="credit_is_positive", condition=Q(amount__gt=0, amount_usd__gt=0)),
         )
@@ -163,7 +165,7 @@ class Tax(Term):
 
     class Meta(Term.Meta):
         db_table = "tax"
-        constraints = (
+        constraints: ClassVar[tuple[models.BaseConstraint, ...]] = (
             *Term.Meta.constraints,
             models.CheckConstraint(
                 name="tax_is_a_share_or_an_amount",
