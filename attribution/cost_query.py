@@ -49,7 +49,7 @@ def _dimensions() -> dict[str, Dimension]:
     arrived["operation"] = "nullif(ds.operation, '')"
     slot = {
         name: f"nullif(s.{name}, '')"
-        for name in ("provider", "model", "host", "region", "service_tier", "processing", "speed")
+        for name in ("provider", "model", "host", "region", "service_tier", "processing", "speed", "account")
     }
     slot["model_tier"] = "tiers.model_tier"
     return {

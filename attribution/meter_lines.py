@@ -35,6 +35,7 @@ CONDITIONS = (
     "from_response_cache",
     "context_over",
     "schedule",
+    "account",
 )
 
 

@@ -18,6 +18,7 @@ class Facts(NamedTuple):
     processing: str = ""
     speed: str = ""
     from_response_cache: bool = False
+    account: str = ""  # who is billed
 
 
 _TIERS = {
@@ -33,7 +34,7 @@ def normalise(facts: Facts) -> Facts:
     """The facts under the book's own words: lower case, what was left out filled in.
 
     OpenAI's ``default`` is the standard tier and its ``fast`` the new name of ``priority``; Anthropic
-    says ``batch`` where others name a tier. The model keeps its case.
+    says ``batch`` where others name a tier. The model and the account keep their case.
     """
     tier = facts.service_tier.strip().lower()
     processing = facts.processing.strip().lower() or "sync"
@@ -48,4 +49,5 @@ def normalise(facts: Facts) -> Facts:
         processing=processing,
         speed=facts.speed.strip().lower() or STANDARD,
         from_response_cache=bool(facts.from_response_cache),
+        account=facts.account.strip(),
     )

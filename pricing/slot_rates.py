@@ -126,9 +126,10 @@ def meter_ids(names: Iterable[str]) -> dict[str, int]:
     return _TOKEN_METER_IDS | unit_meter_ids(units)
 
 
-_FACTS = ("provider", "model", "host", "region", "service_tier", "processing", "speed", "from_response_cache")
+_TEXTS = ("provider", "model", "host", "region", "service_tier", "processing", "speed")
+_FACTS = (*_TEXTS, "from_response_cache", "account")
 _BOUNDS = ("context_over", "context_upto", "schedule", "effective_from", "effective_to")
-_TYPES = ("text",) * 7 + ("boolean", "integer", "integer", "text", "timestamptz", "timestamptz")
+_TYPES = (*("text",) * len(_TEXTS), "boolean", "text", *("integer",) * 2, "text", *("timestamptz",) * 2)
 _COLUMNS = ", ".join(_FACTS + _BOUNDS)
 _ARRAYS = ", ".join(f"%s::{kind}[]" for kind in _TYPES)
 _INSERT_SLOTS = f"""

@@ -121,7 +121,7 @@ class SlotBook:
     ) -> NDArray[np.int32]:
         """The slot id of every event; slots that do not exist yet are made, in a transaction of their own.
 
-        ``facts`` are ``Facts`` or plain tuples of the same eight values; times are microseconds since
+        ``facts`` are ``Facts`` or plain tuples of the same nine values; times are microseconds since
         1970, prompt tokens the inclusive input total. Call it outside of any transaction, else
         RuntimeError: a slot must outlive the batch that needed it first.
         """

@@ -45,6 +45,7 @@ class PriceSlot(models.Model):
     processing = models.TextField()
     speed = models.TextField()
     from_response_cache = models.BooleanField()
+    account = models.TextField(default="", blank=True)  # the provider's account that is billed; '': not known
     context_over = models.IntegerField(default=0)  # prompt tokens, exclusive; 0 also holds an empty prompt
     context_upto = models.IntegerField(null=True)  # inclusive
     schedule = models.TextField(default="", blank=True)
@@ -65,6 +66,7 @@ class PriceSlot(models.Model):
                     "processing",
                     "speed",
                     "from_response_cache",
+                    "account",
                     "context_over",
                     "context_upto",
                     "schedule",

@@ -61,6 +61,7 @@ def price_slot(
         "processing": "sync",
         "speed": "standard",
         "from_response_cache": False,
+        "account": "",
     }
     slot = PriceSlot.objects.create(**{**defaults, **facts})
     if prices is not None:
