@@ -162,6 +162,7 @@ def _move_days(cursor: Any, days: Sequence[DayOf]) -> None:
     cursor.execute(_LAY_OUT_DAYS, [list(column) for column in zip(*rows, strict=True)])
     for statement in _MOVE_SUMS:
         cursor.execute(statement)
+    cursor.execute("INSERT INTO charge_due (day) SELECT DISTINCT on_day FROM moved_day")
 
 
 _DAYS = """

@@ -108,6 +108,8 @@ def statement(calls: str) -> str:
             " FROM new_unit WHERE customer_id <> 0"
             " GROUP BY day, customer_id, dimension_set_id, slot_id, meter_id",
         ),
+        # What is charged beside usage has to follow.
+        "charge_due": "INSERT INTO charge_due (day) SELECT DISTINCT day FROM hourly JOIN calendar USING (bucket)",
     }
     written = ",".join(f"\nto_{table} AS ({sql})" for table, sql in writes.items())
     return f"""

@@ -116,6 +116,7 @@ def rebuild_day(day: date) -> int:
             cursor.execute(f"DELETE FROM {table} WHERE bucket >= %s AND bucket < %s", [first, last])
         cursor.execute(_OF_DAY, {**_grid(), "first": first, "last": last})
         calls = int(cursor.fetchone()[0])
+        cursor.execute("INSERT INTO charge_due (day) VALUES (%s)", [day])
         cursor.execute("DELETE FROM duration_owner_span WHERE calls = 0")
     return calls
 

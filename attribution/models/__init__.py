@@ -1,6 +1,14 @@
 """The tables of the books, one family of nouns a file."""
 
-from attribution.models.charges import Charge, ChargeKind, Origin, Part
+from attribution.models.charges import (
+    Charge,
+    ChargeDay,
+    ChargeDue,
+    ChargeKind,
+    ChargingState,
+    Origin,
+    Part,
+)
 from attribution.models.dimensions import Attribution, Customer, DimensionOverflow, DimensionSet
 from attribution.models.events import CallEvent, CallUnit, IngestBatch
 from attribution.models.governance import (
@@ -61,7 +69,10 @@ __all__ = [
     "CallEvent",
     "CallUnit",
     "Charge",
+    "ChargeDay",
+    "ChargeDue",
     "ChargeKind",
+    "ChargingState",
     "ContractMode",
     "ContractState",
     "CostCentre",

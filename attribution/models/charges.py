@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
@@ -38,9 +39,10 @@ class Part(models.TextChoices):
 class Charge(models.Model):
     """What is added to (or taken from) the costs of a dimension set's usage of a slot on a day, in dollars.
 
-    Derived from what was booked and agreed, anew whenever either changes; a row is never changed except
-    that ``known_to`` is set once. Rows of kind usage correct usage: with it they are what usage costs. What
-    no call causes has a dimension set and a slot of its own, so owners, rules and filters hold for it too.
+    Derived from what was booked and agreed, anew whenever either changes. What is agreed or priced otherwise
+    later closes a row at ``known_to``; mere arrival of calls rewrites it, for calls count in every answer as
+    of any time. Rows of kind usage correct usage: with it they are what usage costs. What no call causes has
+    a dimension set and a slot of its own, so owners, rules and filters hold for it too.
     """
 
     day = models.DateField()
@@ -74,3 +76,51 @@ class Charge(models.Model):
         indexes = (
             models.Index(fields=["day"], condition=Q(known_to__isnull=False), name="charge_known_once"),
         )
+
+
+class ChargeDay(models.Model):
+    """What one agreement, commitment or credit met and did on a day, as known now, in dollars.
+
+    Serves the drawing down of a balance from day to day, and whoever wants to see it. ``quantity`` and
+    ``eligible`` are what was in scope and left by what comes before: tokens (of an agreement: what its volume
+    counts) and their cost. ``cost`` is the day's part of a capacity, ``used`` what of it, or of a prepayment,
+    went to usage; ``left`` is what a balance still holds after the day.
+    """
+
+    origin = models.CharField(max_length=10, choices=Origin)
+    origin_id = models.BigIntegerField()
+    day = models.DateField()
+    quantity = models.DecimalField(max_digits=38, decimal_places=18, default=0)
+    eligible = models.DecimalField(max_digits=38, decimal_places=18, default=0)
+    covered = models.DecimalField(max_digits=38, decimal_places=18, default=0)
+    cost = models.DecimalField(max_digits=38, decimal_places=18, default=0)
+    used = models.DecimalField(max_digits=38, decimal_places=18, default=0)
+    unused = models.DecimalField(max_digits=38, decimal_places=18, default=0)
+    purchase = models.DecimalField(max_digits=38, decimal_places=18, default=0)
+    left = models.DecimalField(max_digits=38, decimal_places=18, null=True)
+    # Of an agreement: how much of the day's volume lies in each band, from the lowest up.
+    bands = ArrayField(models.DecimalField(max_digits=38, decimal_places=18), default=list)
+    pk = models.CompositePrimaryKey("origin", "origin_id", "day")
+
+    class Meta:
+        db_table = "charge_day"
+
+
+class ChargeDue(models.Model):
+    """A day whose usage changed since its charges were derived; one row a change, whoever makes it."""
+
+    day = models.DateField()
+
+    class Meta:
+        db_table = "charge_due"
+
+
+class ChargingState(models.Model):
+    """What the charges were last derived from: one row."""
+
+    knowledge = models.TextField()  # names the state of the price book and of all terms
+    today = models.DateField()
+    known_from = models.DateTimeField()  # since when that state counts in the charges
+
+    class Meta:
+        db_table = "charging_state"
