@@ -7,10 +7,25 @@ as entered with the booked rate of exchange, and in dollars.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from datetime import date, datetime
+from typing import Any, ClassVar, Self
 
 from django.db import models
 from django.db.models import F, Q
+
+
+class KnownQuerySet(models.QuerySet[Any]):  # Any: shared by all that is known during some time
+    """Rows by the time they were known, and by the days they are about."""
+
+    def known(self, at: datetime | None = None) -> Self:
+        """What was known at ``at`` (None: now)."""
+        if at is None:
+            return self.filter(known_to=None)
+        return self.filter(Q(known_to=None) | Q(known_to__gt=at), known_from__lte=at)
+
+    def on(self, day: date) -> Self:
+        """Terms that hold on a reporting day."""
+        return self.filter(starts_on__lte=day, ends_on__gt=day)
 
 
 class FxRate(models.Model):
@@ -23,6 +38,8 @@ class FxRate(models.Model):
     entered_by = models.CharField(max_length=254)
     known_from = models.DateTimeField()
     known_to = models.DateTimeField(null=True)
+
+    objects = KnownQuerySet.as_manager()
 
     class Meta:
         db_table = "fx_rate"
@@ -65,6 +82,10 @@ class Term(models.Model):
     entered_by = models.CharField(max_length=254)
     known_from = models.DateTimeField()
     known_to = models.DateTimeField(null=True)
+    # The row that this one corrects; nothing is corrected twice.
+    replaces = models.OneToOneField("self", models.PROTECT, null=True, related_name="replaced_by")
+
+    objects = KnownQuerySet.as_manager()
 
     class Meta:
         abstract = True
