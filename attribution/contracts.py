@@ -17,6 +17,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F
 
 from attribution import tag_names
+from attribution.ingest.rules import SLUG
 from attribution.models import AllocationKey, ContractMode, ContractState, SourceContract
 from finops.accounts import audit
 from finops.core import outage
@@ -103,6 +104,7 @@ class ContractBook:
 
     def __init__(self) -> None:
         self._contracts: Mapping[str, Contract] = {}
+        self._accounts: Mapping[str, str] = {}
         self._allocated: Mapping[str, int] = {}
         self._version = -1
         self._changes = 0
@@ -113,6 +115,11 @@ class ContractBook:
     def contracts(self) -> Mapping[str, Contract]:
         """By source."""
         return self._contracts
+
+    @property
+    def accounts(self) -> Mapping[str, str]:
+        """By source, the provider's account that is billed for calls that name none."""
+        return self._accounts
 
     @property
     def allocated(self) -> Mapping[str, int]:
@@ -149,7 +156,9 @@ class ContractBook:
         version = ContractState.objects.values_list("version", flat=True).first() or 0
         if version == self._version:
             return False
-        self._contracts = {row.source: Contract.of(row) for row in SourceContract.objects.all()}
+        rows = list(SourceContract.objects.all())
+        self._contracts = {row.source: Contract.of(row) for row in rows}
+        self._accounts = {row.source: row.account for row in rows if row.account}
         declared = AllocationKey.objects.filter(dropped_at=None)
         self._allocated = dict(declared.values_list("key", "most_values"))
         self._version = version
@@ -228,6 +237,7 @@ def as_json(contract: SourceContract) -> dict[str, Any]:
         "aliases": contract.aliases,
         "teams": contract.teams,
         "owner": contract.owner,
+        "account": contract.account,
     }
 
 
@@ -257,6 +267,9 @@ def _problems(contract: SourceContract) -> list[FieldProblem]:
                 problems.append(FieldProblem(name, "unknown", _unknown(key, keys)))
             elif not _are_names(texts):
                 problems.append(FieldProblem(name, "invalid", f"{key}: {_SAY}"))
+    if contract.account and not (len(contract.account) <= LONGEST and SLUG.fullmatch(contract.account)):
+        message = f"At most {LONGEST} letters, digits and - _ . : / @ + #; no spaces."
+        problems.append(FieldProblem("account", "not_a_slug", message))
     if not _are_names(contract.teams):
         problems.append(FieldProblem("teams", "invalid", _SAY))
     return problems

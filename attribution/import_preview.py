@@ -9,6 +9,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
+from attribution import contracts
 from attribution.imports import layout_of, uploaded_file
 from attribution.ingest.bulk import events_of
 from attribution.ingest.files import SourceFile
@@ -114,6 +115,7 @@ def _priced(number: int, event: Event, book: Book) -> Row:
         event.processing or "",
         event.speed or "",
         event.response_cache == "hit",
+        event.account or contracts.book.accounts.get(event.source or "", ""),
     )
     counts = {name: max(getattr(event.usage, name), 0) for name in USAGE_FIELDS}
     rating = rate_usage(

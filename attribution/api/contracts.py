@@ -48,6 +48,12 @@ class ContractBody(Strict):
     owner = serializers.CharField(
         max_length=254, required=False, allow_blank=True, help_text="Whom to ask about its events."
     )
+    account = serializers.CharField(
+        max_length=contracts.LONGEST,
+        required=False,
+        allow_blank=True,
+        help_text="The provider's account that is billed for calls that name none, from now on.",
+    )
 
 
 class NewContractBody(ContractBody):
@@ -62,6 +68,7 @@ class ContractShape(serializers.Serializer[Json]):
     aliases = serializers.DictField(child=serializers.DictField(child=serializers.CharField()))
     teams = serializers.ListField(child=serializers.CharField())
     owner = serializers.CharField()
+    account = serializers.CharField()
 
 
 class ContractPage(serializers.Serializer[Json]):

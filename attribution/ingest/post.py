@@ -27,7 +27,17 @@ NAMES = (
     "release",
     "operation",
 )
-FACTS = ("provider", "model", "host", "region", "service_tier", "processing", "speed", "response_cache")
+FACTS = (
+    "provider",
+    "model",
+    "host",
+    "region",
+    "service_tier",
+    "processing",
+    "speed",
+    "response_cache",
+    "account",
+)
 # In the order of NAMES, then the tags of the allocation keys; as an event spells them.
 Names = tuple[str | None, ...]
 RawFacts = tuple[str | None, ...]  # in the order of FACTS

@@ -28,7 +28,7 @@ MOST_COST_PLACES = 18
 
 # A slug names something that people group by: letters and digits of any script, and - _ . : / @ + #.
 SLUG = re.compile(r"[\w.:/@+#-]+")
-_SLUGS = (*NAMES[1:], "customer", "service_tier", "host", "region")
+_SLUGS = (*NAMES[1:], "customer", "service_tier", "host", "region", "account")
 _PRINTABLE = (
     "event_id",
     "source",

@@ -117,6 +117,7 @@ class Event(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
     service_tier: Name | None = None
     processing: Literal["sync", "batch", ""] | None = None
     speed: Literal["standard", "fast", ""] | None = None
+    account: Text | None = None  # of the provider: who is billed
 
     # What was used.
     usage: Usage | None = None

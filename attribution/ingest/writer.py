@@ -8,7 +8,7 @@ something is, the write is undone to a savepoint, the known events are found and
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -157,11 +157,24 @@ def _facts_of(post: Post) -> list[KnownFacts]:
         if len(_facts) > _MOST_FACTS:
             _facts.clear()
         for unknown in set(post.facts) - _facts.keys():
-            *texts, response_cache = unknown
-            facts = (*(text or "" for text in texts), response_cache == "hit")
-            _facts[unknown] = facts, said(unknown)
-        return [_facts[facts] for facts in post.facts]
-    return cast("list[KnownFacts]", post.known_facts)
+            *texts, response_cache, account = unknown
+            facts = (*(text or "" for text in texts), response_cache == "hit", account or "")
+            # An account came to be one later than the others: said only where it is given.
+            _facts[unknown] = facts, said(unknown if account else unknown[:-1])
+        found = [_facts[facts] for facts in post.facts]
+    else:
+        found = cast("list[KnownFacts]", post.known_facts)
+    return _billed(post, found, contracts.book.accounts) if contracts.book.accounts else found
+
+
+def _billed(post: Post, found: list[KnownFacts], accounts: Mapping[str, str]) -> list[KnownFacts]:
+    """The same; who names no account is billed by its source's, which is no part of what was said."""
+    return [
+        ((*facts[:-1], account), number)
+        if not facts[-1] and (account := accounts.get(names[0] or ""))
+        else (facts, number)
+        for (facts, number), names in zip(found, post.names, strict=True)
+    ]
 
 
 def _leaders(identity: np.ndarray, place: np.ndarray) -> np.ndarray:

@@ -86,6 +86,8 @@ class SourceContract(models.Model):
     aliases = models.JSONField(default=dict)  # key: {as sent: as kept}
     teams = models.JSONField(default=list)  # that it may claim; none: any
     owner = models.CharField(max_length=254, blank=True)  # whom to ask
+    # The provider's account that is billed for calls that name none.
+    account = models.CharField(max_length=128, default="", blank=True)
     changed_at = models.DateTimeField(auto_now=True)
 
     class Meta:
