@@ -12,12 +12,14 @@ from itertools import combinations
 from typing import TypeVar
 
 from finops.core.errors import FieldProblem, InvalidInput
-from pricing.book import Alias, Book, BookRow, Factor, Span, specificity
+from pricing.agreements import Agreed
+from pricing.book import Book, specificity
+from pricing.entries import TOKEN_METERS, Alias, BookRow, Factor, Span
 from pricing.patterns import is_pattern, overlap, weight
 from pricing.schedules import Schedule
 
 _MOST_NAMED = 20
-Part = TypeVar("Part", BookRow, Factor, Alias)
+Part = TypeVar("Part", BookRow, Factor, Alias, Agreed)
 Clash = tuple[str, str]  # the two rows, in words
 
 
@@ -43,6 +45,8 @@ def clashes(book: Book) -> Iterator[Clash]:
         yield from _pairs(factors, _same_rank, _factors_clash, _factor)
     for aliases in book.aliases.values():
         yield from _pairs(aliases, _same_host, _aliases_clash, _alias)
+    for agreements in book.agreements.values():
+        yield from _pairs(agreements, _same_terms, _agreements_clash, _agreement)
 
 
 def _pairs(
@@ -78,6 +82,10 @@ def _same_host(alias: Alias) -> object:
     return alias.host, weight(alias.model), _exact(alias.model)
 
 
+def _same_terms(agreed: Agreed) -> object:
+    return agreed.rank, agreed.account, agreed.host, _exact(agreed.model)
+
+
 def _exact(model: str) -> str:
     """Names that are no patterns meet only themselves: a large list is compared name by name."""
     return "" if is_pattern(model) else model.lower()
@@ -98,6 +106,21 @@ def _factors_clash(one: Factor, other: Factor) -> bool:
 
 def _aliases_clash(one: Alias, other: Alias) -> bool:
     return (one.target_provider, one.target_model) != (other.target_provider, other.target_model)
+
+
+def _agreements_clash(one: Agreed, other: Agreed) -> bool:
+    """Whether both may hold for one meter of a call, also where they would price it alike."""
+    conditions = (
+        (one.service_tier, other.service_tier),
+        (one.processing, other.processing),
+        (one.speed, other.speed),
+    )
+    if any(mine and theirs and mine != theirs for mine, theirs in conditions):
+        return False
+    meters = {*TOKEN_METERS, *one.meters, *other.meters, *one.rates, *other.rates, "any fee"}
+    return any(one.speaks_of(meter) and other.speaks_of(meter) for meter in meters) and (
+        overlap(one.region or "*", other.region or "*")
+    )
 
 
 def _at_one_hour(one: Schedule | None, other: Schedule | None) -> bool:
@@ -136,6 +159,13 @@ def _alias(alias: Alias) -> str:
     host = f" at {alias.host}" if alias.host else ""
     target = f"{alias.target_provider}/{alias.target_model}"
     return f"the alias {alias.provider}/{alias.model}{host} for {target}, {_when(alias.effective)}"
+
+
+def _agreement(agreed: Agreed) -> str:
+    """Which agreement, with whom and when."""
+    return (
+        f"agreement {agreed.id}, {agreed.name} ({agreed.provider}/{agreed.model}), {_when(agreed.effective)}"
+    )
 
 
 def _when(span: Span) -> str:

@@ -9,108 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from functools import cached_property
 from typing import TypeVar
 
-from finops.core.meters import Meter
-from finops.core.money import EXACT
-from pricing.facts import STANDARD, Facts
+from pricing.agreements import FALLS_BACK, Agreed, Name, Priced, agreed_only, in_force, negotiated
+from pricing.entries import TOKEN_METERS, Alias, BookRow, Factor, Instant, Span, holds
+from pricing.facts import Facts
 from pricing.patterns import matches, retarget, weight
 from pricing.schedules import Schedule
 
-# Unix seconds; open ends of an interval are None.
-Instant = int
-Span = tuple[Instant | None, Instant | None]
 GLOBAL_REGIONS = frozenset({"", "global"})
+NameThen = tuple[str, str, Span]  # provider, model, and when that is what the call's name stands for
 _MOST_ALIASES = 4  # provider spelling, host, endpoint prefix, dated snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class UnitPrice:
-    """``amount`` dollars for ``per`` units; at least ``minimum`` units are charged to a call."""
-
-    amount: Decimal
-    per: int
-    minimum: Decimal | None = None
-
-    @property
-    def each(self) -> Decimal:
-        """Dollars for a single unit (exact wherever a decimal can say it, else to 60 digits)."""
-        with localcontext(EXACT):
-            return self.amount / self.per
-
-    def times(self, factor: Decimal) -> UnitPrice:
-        with localcontext(EXACT):
-            return UnitPrice(self.amount * factor, self.per, self.minimum)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BookRow:
-    """One price of the book; ``over`` is the exclusive lower bound of the prompt, 0 for base rates."""
-
-    id: int
-    provider: str
-    model: str
-    rates: Mapping[str, UnitPrice]
-    fees: bool = False
-    service_tier: str = STANDARD
-    processing: str = "sync"
-    speed: str = STANDARD
-    region: str = ""
-    host: str = ""
-    over: int = 0
-    marginal: bool = False
-    schedule: Schedule | None = None
-    effective: Span = (None, None)
-    known_from: float = 0.0
-    source: str = ""
-    evidence: str = ""
-
-    def meets(self, facts: Facts) -> bool:
-        """Whether its conditions other than model, time, prompt and hour hold."""
-        own = (self.service_tier, self.processing, self.speed)
-        asked = (facts.service_tier, facts.processing, facts.speed)
-        return (
-            all(mine in ("", theirs) for mine, theirs in zip(own, asked, strict=True))
-            and self.host in ("", facts.host)
-            and (not self.region or matches(self.region, facts.region))
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Factor:
-    """A regional factor on token rates; None: charged otherwise, not known how."""
-
-    provider: str
-    model: str
-    region: str
-    factor: Decimal | None
-    effective: Span = (None, None)
-    known_from: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Alias:
-    """Another name for a model of the book."""
-
-    provider: str
-    host: str
-    model: str
-    target_provider: str
-    target_model: str
-    effective: Span = (None, None)
-
-
-_Part = TypeVar("_Part", BookRow, Factor, Alias)
-
-
-@dataclass(frozen=True, slots=True)
-class Priced:
-    """The unit price of one meter and the row it comes from."""
-
-    unit_price: UnitPrice
-    row: BookRow
+_Part = TypeVar("_Part", BookRow, Factor, Alias, Agreed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +42,11 @@ class Quote:
     @property
     def signature(self) -> tuple[object, ...]:
         """Equal for quotes under which every unit price is the same."""
-        prices = tuple((meter, priced.row.id) for meter, priced in sorted(self.meters.items()))
+        prices = tuple(
+            (meter, priced.row.id, priced.agreed and priced.agreed.id)
+            for meter, priced in sorted(self.meters.items())
+        )
         return (self.row and self.row.id, self.reason, self.factor, prices)
-
-
-def holds(span: Span, at: Instant) -> bool:
-    """Whether the half-open interval holds at this instant."""
-    start, end = span
-    return (start is None or start <= at) and (end is None or at < end)
 
 
 @dataclass(frozen=True)
@@ -146,15 +57,18 @@ class Tariff:
     rows: Sequence[BookRow]  # rates, conditions met
     fees: Sequence[BookRow]
     factors: Sequence[Factor]
-    names: Sequence[tuple[str, str, Span]]  # (provider, model) that the call's name stands for, and when
+    names: Sequence[NameThen]  # (provider, model) that the call's name stands for, and when
     regional: frozenset[tuple[str, str]]  # names for which the book knows regional prices
+    agreements: Sequence[Agreed] = ()  # conditions met
+    passed: Sequence[NameThen] = ()  # names on the way to ``names``: the call's own first
 
     @cached_property
     def edges(self) -> list[Instant]:
         """The instants at which anything may change, sorted."""
         spans = [row.effective for row in (*self.rows, *self.fees)]
         spans += [factor.effective for factor in self.factors]
-        spans += [span for *_, span in self.names]
+        spans += [agreed.effective for agreed in self.agreements]
+        spans += [span for *_, span in (*self.names, *self.passed)]
         return sorted({edge for span in spans for edge in span if edge is not None})
 
     @cached_property
@@ -202,14 +116,18 @@ class Tariff:
         factor = self._factor_at(row, provider, model, at)
         if factor is None:
             return Quote(None, f"no price is known for the region {self.facts.region!r}")
-        meters = _token_meters(row, factor.factor or Decimal(1)) | self._fees_at(row, provider, model, at)
+        agreements = self._agreements_at(provider, model, at)
+        listed = _token_meters(row, factor.factor or Decimal(1)) | self._fees_at(row, provider, model, at)
+        meters = negotiated(agreements, listed) | agreed_only(agreements, row, listed)
         brackets = [
-            (lower.over, _token_meters(lower, factor.factor or Decimal(1)))
+            (lower.over, negotiated(agreements, _token_meters(lower, factor.factor or Decimal(1))))
             for lower in sorted(rows, key=_closest)
             if row.marginal and lower.over <= row.over and lower.schedule == row.schedule
         ]
         known = max(
-            [priced.row.known_from for priced in meters.values()] + [row.known_from, factor.known_from]
+            [priced.row.known_from for priced in meters.values()]
+            + [priced.agreed.known_from for priced in meters.values() if priced.agreed]
+            + [row.known_from, factor.known_from]
         )
         return Quote(row, "", factor.factor or Decimal(1), meters, brackets, known)
 
@@ -250,6 +168,14 @@ class Tariff:
         own = {name for name in chosen.rates if name in meters}
         return {name: priced for name, priced in meters.items() if name not in own}
 
+    def _agreements_at(self, provider: str, model: str, at: Instant) -> Sequence[Agreed]:
+        """Those that hold for the call's own name, what it stands for, or a name on the way to that."""
+        found = [agreed for agreed in self.agreements if holds(agreed.effective, at)]
+        if not found:
+            return ()
+        passed: list[Name] = [(p, m) for p, m, span in self.passed if holds(span, at)]
+        return in_force(found, [*passed, (provider, model)])
+
     def _why_unpriced(self, provider: str, model: str, at: Instant) -> str:
         asked = (self.facts.service_tier, self.facts.processing, self.facts.speed)
         if any(row.provider == provider and matches(row.model, model) for row in self.rows):
@@ -257,15 +183,10 @@ class Tariff:
         return f"no price is known for {provider}/{model} ({', '.join(asked)})"
 
 
-# How tokens are read off a row: (token meter, the meter whose rate it takes when it has none).
-_FALLS_BACK = {"reasoning": "output"}
-TOKEN_METERS = frozenset(meter.label for meter in Meter)
-
-
 def _token_meters(row: BookRow, factor: Decimal) -> dict[str, Priced]:
     """Every meter the row prices, tokens times the factor; reasoning is output unless priced apart."""
     rates = dict(row.rates)
-    for meter, other in _FALLS_BACK.items():
+    for meter, other in FALLS_BACK.items():
         if meter not in rates and other in rates:
             rates[meter] = rates[other]
     return {
@@ -300,6 +221,7 @@ class Book:
     rows: Mapping[str, Sequence[BookRow]]
     factors: Mapping[str, Sequence[Factor]]
     aliases: Mapping[str, Sequence[Alias]]
+    agreements: Mapping[str, Sequence[Agreed]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -308,12 +230,15 @@ class Book:
         factors: Iterable[Factor] = (),
         aliases: Iterable[Alias] = (),
         version: str = "",
+        agreements: Iterable[Agreed] = (),
     ) -> Book:
-        return cls(version, _by_provider(rows), _by_provider(factors), _by_provider(aliases))
+        parts = (_by_provider(rows), _by_provider(factors), _by_provider(aliases), _by_provider(agreements))
+        return cls(version, *parts)
 
     def tariff(self, facts: Facts) -> Tariff:
         """Everything that can apply to calls with these (normalised) facts."""
-        names = list(self._names(facts, facts.provider, facts.model, (None, None), 0))
+        passed: list[NameThen] = []
+        names = list(self._names(facts, (facts.provider, facts.model, (None, None)), passed))
         pairs = {(provider, model) for provider, model, _ in names}
         providers = {provider for provider, _ in pairs}
 
@@ -335,29 +260,62 @@ class Book:
             factors=factors,
             names=names,
             regional=regional,
+            agreements=self._agreements(facts, [*passed, *names]),
+            passed=passed if self.agreements else (),
         )
 
+    def _agreements(self, facts: Facts, names: Iterable[NameThen]) -> list[Agreed]:
+        """Those whose conditions hold for one of these names.
+
+        What a host bills is no usage of the provider that the call names, unless an agreement says the host.
+        """
+        if not self.agreements:
+            return []
+        pairs = {(provider, model) for provider, model, _ in names}
+        hosted = any(alias.host for alias in self._aliases(facts, facts.provider, facts.model))
+        billed = pairs - {(facts.provider, facts.model)} if hosted else pairs
+
+        def concerns(agreed: Agreed) -> bool:
+            concerned = pairs if agreed.host else billed
+            return any(agreed.provider == p and matches(agreed.model, m) for p, m in concerned)
+
+        return [
+            agreed
+            for provider in sorted({provider for provider, _ in pairs})
+            for agreed in self.agreements.get(provider, ())
+            if agreed.meets(facts) and concerns(agreed)
+        ]
+
     def _names(
-        self, facts: Facts, provider: str, model: str, span: Span, depth: int
-    ) -> Iterator[tuple[str, str, Span]]:
-        """What the name stands for, and when: a host's own price, the model's own, else its aliases."""
-        aliases = [] if depth > _MOST_ALIASES else [
-            alias
-            for alias in self.aliases.get(provider, ())
-            if alias.host in ("", facts.host) and matches(alias.model, model)
-        ]  # fmt: skip
+        self, facts: Facts, name: NameThen, passed: list[NameThen], depth: int = 0
+    ) -> Iterator[NameThen]:
+        """What the name stands for, and when: a host's own price, the model's own, else its aliases.
+
+        Names on the way there are added to ``passed``.
+        """
+        provider, model, span = name
+        aliases = [] if depth > _MOST_ALIASES else self._aliases(facts, provider, model)
         by_host = [alias for alias in aliases if alias.host and depth == 0]
         if not by_host and self._prices(provider, model):
-            yield provider, model, span
+            yield name
             return
         ranked = by_host or [alias for alias in aliases if not alias.host]
+        if ranked:
+            passed.append(name)
         for alias in sorted(ranked, key=lambda alias: -weight(alias.model)):
             within = _intersection(span, alias.effective)
             if within is not None:
                 target = retarget(alias.model, alias.target_model, model)
-                yield from self._names(facts, alias.target_provider, target, within, depth + 1)
+                yield from self._names(facts, (alias.target_provider, target, within), passed, depth + 1)
         if not ranked:
-            yield provider, model, span
+            yield name
+
+    def _aliases(self, facts: Facts, provider: str, model: str) -> list[Alias]:
+        return [
+            alias
+            for alias in self.aliases.get(provider, ())
+            if alias.host in ("", facts.host) and matches(alias.model, model)
+        ]
 
     def _prices(self, provider: str, model: str) -> bool:
         return any(not row.fees and matches(row.model, model) for row in self.rows.get(provider, ()))

@@ -1,4 +1,4 @@
-"""Reads the published book out of the database into ``pricing.book`` values: four queries."""
+"""Reads the published book out of the database into ``pricing.book`` values: a query for each kind of row."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from pricing.book import Alias, Book, BookRow, Factor, Span, UnitPrice
+from pricing.agreements import Agreed
+from pricing.book import Book
+from pricing.entries import Alias, BookRow, Factor, Span, UnitPrice
 from pricing.history import AS_IF, NEVER, History, Known
 from pricing.models import (
+    Agreement,
     BookVersion,
     ContextMode,
     ContextOperator,
@@ -25,7 +28,7 @@ from pricing.models import (
 )
 from pricing.schedules import Schedule
 
-Part = TypeVar("Part", BookRow, Factor, Alias)
+Part = TypeVar("Part", BookRow, Factor, Alias, Agreed)
 
 
 def current_version() -> str:
@@ -35,6 +38,9 @@ def current_version() -> str:
         return f"{number} {published_at}"
     return ""
 
+
+Numbered = TypeVar("Numbered", BookRow, Agreed)
+Ends = dict[tuple[type[Versioned], int], float]  # which rows are known until when
 
 _remembered: Book | None = None
 # With the versions that it is made of; one value, for threads share it.
@@ -56,11 +62,13 @@ def load_book(known_at: datetime | None = None) -> Book:
     rates = _rates(prices)
     factors = Multiplier.objects.known(known_at).select_related("version")
     aliases = ModelAlias.objects.known(known_at)
+    agreements = _with_bands(Agreement.objects.known(known_at).select_related("version"))
     return Book.of(
         [_row(price, rates.get(price.pk, {}), known_from=_since(price)) for price in prices],
         [book_factor(multiplier, known_from=_since(multiplier)) for multiplier in factors],
         [book_alias(alias) for alias in aliases],
         version,
+        [book_agreement(agreement, known_from=_since(agreement)) for agreement in agreements],
     )
 
 
@@ -88,8 +96,10 @@ def _renewed(known: History, fresh: list[int], name: str) -> History | None:
     """What was known, and these versions after it; None where it has to be read anew."""
     if any(model.objects.filter(superseded_by__in=fresh).exists() for model in (Multiplier, ModelAlias)):
         return None
-    ended = Price.objects.filter(superseded_by__in=fresh).select_related("superseded_by")
-    ends = {price.pk: _since_version(price.superseded_by) for price in ended}
+    ends: Ends = {}
+    for model in (Price, Agreement):
+        ended = model._default_manager.filter(superseded_by__in=fresh).select_related("superseded_by")
+        ends |= {(model, row.pk): _since_version(row.superseded_by) for row in ended}
     return _with(known, _history(fresh, set(), only=True), ends, version=name)
 
 
@@ -101,27 +111,35 @@ def load_history(as_if: BookVersion | None = None) -> History:
     if as_if is None:
         return _history([], set())
     replaced = _replaced(as_if)
-    if any(model is not Price for model, _ in replaced):
+    if any(model not in (Price, Agreement) for model, _ in replaced):
         return _history([as_if.pk], replaced)
-    ends = {number: AS_IF for _, number in replaced}
+    ends = dict.fromkeys(replaced, AS_IF)
     published = published_history()
     return _with(published, _history([as_if.pk], set(), only=True), ends, version=published.version)
 
 
-def _with(known: History, more: History, ends: Mapping[int, float], *, version: str) -> History:
-    """Prices that end are known until then; further rows stand beside."""
-    rows = {
+def _with(known: History, more: History, ends: Ends, *, version: str) -> History:
+    """Prices and agreements that end are known until then; further rows stand beside."""
+    prices = {number: at for (model, number), at in ends.items() if model is Price}
+    agreements = {number: at for (model, number), at in ends.items() if model is Agreement}
+    return History(
+        version,
+        _beside(_ending(known.rows, prices), more.rows),
+        _beside(known.factors, more.factors),
+        _beside(known.aliases, more.aliases),
+        _beside(_ending(known.agreements, agreements), more.agreements),
+    )
+
+
+def _ending(
+    known: Mapping[str, Sequence[Known[Numbered]]], ends: Mapping[int, float]
+) -> Mapping[str, Sequence[Known[Numbered]]]:
+    return {
         provider: [replace(row, known_to=ends.get(row.part.id, row.known_to)) for row in each]
         if any(row.part.id in ends for row in each)
         else each
-        for provider, each in known.rows.items()
+        for provider, each in known.items()
     }
-    return History(
-        version,
-        _beside(rows, more.rows),
-        _beside(known.factors, more.factors),
-        _beside(known.aliases, more.aliases),
-    )
 
 
 def book_as_if(version: BookVersion | None) -> Book:
@@ -131,7 +149,8 @@ def book_as_if(version: BookVersion | None) -> Book:
     def now(parts: Mapping[str, Sequence[Known[Part]]]) -> list[Part]:
         return [known.part for each in parts.values() for known in each if known.known_to == NEVER]
 
-    return Book.of(now(history.rows), now(history.factors), now(history.aliases), history.version)
+    rows, factors, aliases = now(history.rows), now(history.factors), now(history.aliases)
+    return Book.of(rows, factors, aliases, history.version, now(history.agreements))
 
 
 def book_row(price: Price, rates: Iterable[Rate], *, known_from: float) -> BookRow:
@@ -172,6 +191,31 @@ def book_alias(alias: ModelAlias) -> Alias:
     """An alias as the arithmetic sees it."""
     target = (alias.target_provider, alias.target_model)
     return Alias(alias.provider, alias.host, alias.model, *target, _span(alias))
+
+
+def book_agreement(agreement: Agreement, *, known_from: float) -> Agreed:
+    """An agreement as the arithmetic sees it: with the band over 0 of those read with it."""
+    band = min(agreement.bands.all(), key=lambda band: band.over, default=None)
+    rates = band.rates.all() if band else ()
+    return Agreed(
+        id=agreement.pk,
+        name=agreement.name,
+        provider=agreement.provider,
+        model=agreement.model,
+        account=agreement.account,
+        host=agreement.host,
+        region=agreement.region,
+        service_tier=agreement.service_tier,
+        processing=agreement.processing,
+        speed=agreement.speed,
+        meters=frozenset(agreement.meters),
+        includes_fees=agreement.includes_fees,
+        percent_off=band.percent_off if band else None,
+        rates={rate.meter: UnitPrice(rate.unit_price, rate.per) for rate in rates},
+        effective=_span(agreement),
+        known_from=known_from,
+        source=agreement.source,
+    )
 
 
 def seconds(instant: datetime | None) -> int | None:
@@ -230,6 +274,10 @@ def _history(
         ],
         [_known(row, book_alias(row), replaced) for row in _ever(ModelAlias, versions, only=only)],
         version,
+        [
+            _known(row, book_agreement(row, known_from=_since(row)), replaced)
+            for row in _with_bands(_ever(Agreement, versions, only=only))
+        ],
     )
 
 
@@ -251,12 +299,13 @@ def _ever(model: type[Versioned], versions: list[int], *, only: bool) -> Any:
     return rows.select_related("version", "superseded_by").order_by("id")
 
 
-def _replaced(as_if: BookVersion | None) -> set[tuple[type[Versioned], int]]:
-    found: set[tuple[type[Versioned], int]] = set()
-    if as_if is not None:
-        for price, multiplier, alias in DraftSupersession.objects.filter(version=as_if).values_list(
-            "price_id", "multiplier_id", "alias_id"
-        ):
-            pairs = ((Price, price), (Multiplier, multiplier), (ModelAlias, alias))
-            found |= {(model, pk) for model, pk in pairs if pk}
-    return found
+def _with_bands(agreements: Any) -> Any:  # Any: a queryset of agreements
+    return agreements.prefetch_related("bands__rates")
+
+
+def _replaced(as_if: BookVersion) -> set[tuple[type[Versioned], int]]:
+    kinds: tuple[type[Versioned], ...] = (Price, Multiplier, ModelAlias, Agreement)
+    links = DraftSupersession.objects.filter(version=as_if).values_list(
+        "price_id", "multiplier_id", "alias_id", "agreement_id"
+    )
+    return {(model, pk) for numbers in links for model, pk in zip(kinds, numbers, strict=True) if pk}

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from pricing.book import Instant, Quote, Tariff, holds
+from pricing.book import Quote, Tariff
+from pricing.entries import Instant, holds
 from pricing.facts import Facts
 from pricing.history import NEVER
 from pricing.schedules import Schedule

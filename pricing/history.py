@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from pricing.book import Alias, Book, BookRow, Factor, Tariff
+from pricing.agreements import Agreed
+from pricing.book import Book, Tariff
+from pricing.entries import Alias, BookRow, Factor
 from pricing.facts import Facts
 from pricing.patterns import matches, retarget
 
@@ -20,7 +22,7 @@ AS_IF = 1e15
 NEVER = math.inf
 _MOST_STEPS = 6  # one more than aliases are followed
 
-Part = TypeVar("Part", BookRow, Factor, Alias)
+Part = TypeVar("Part", BookRow, Factor, Alias, Agreed)
 Name = tuple[str, str]  # provider, model
 
 
@@ -41,6 +43,7 @@ class History:
     rows: Mapping[str, Sequence[Known[BookRow]]]
     factors: Mapping[str, Sequence[Known[Factor]]]
     aliases: Mapping[str, Sequence[Known[Alias]]]
+    agreements: Mapping[str, Sequence[Known[Agreed]]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -49,8 +52,10 @@ class History:
         factors: Iterable[Known[Factor]] = (),
         aliases: Iterable[Known[Alias]] = (),
         version: str = "",
+        agreements: Iterable[Known[Agreed]] = (),
     ) -> History:
-        return cls(version, _by_provider(rows), _by_provider(factors), _by_provider(aliases))
+        parts = (_by_provider(rows), _by_provider(factors), _by_provider(aliases), _by_provider(agreements))
+        return cls(version, *parts)
 
     def tariffs(self, facts: Facts) -> list[tuple[float, Tariff]]:
         """What calls with these (normalised) facts were priced by, each with the time it became known.
@@ -61,9 +66,16 @@ class History:
         rows = _concerned(self.rows, names, lambda row: row.model)
         factors = _concerned(self.factors, names, lambda factor: factor.model)
         aliases = _concerned(self.aliases, names, lambda alias: alias.model)
-        instants = sorted((_instants(rows) | _instants(factors) | _instants(aliases)) - {NEVER})
+        agreements = _concerned(self.agreements, names, lambda agreed: agreed.model)
+        known = _instants(rows) | _instants(factors) | _instants(aliases) | _instants(agreements)
+        instants = sorted(known - {NEVER})
         return [
-            (at, Book.of(_at(rows, at), _at(factors, at), _at(aliases, at)).tariff(facts))
+            (
+                at,
+                Book.of(
+                    _at(rows, at), _at(factors, at), _at(aliases, at), agreements=_at(agreements, at)
+                ).tariff(facts),
+            )
             for at in instants or [0.0]
         ]
 

@@ -13,7 +13,9 @@ from enum import StrEnum
 
 from finops.core.meters import Meter, Usage, partition
 from finops.core.money import EXACT, ZERO
-from pricing.book import Priced, Quote, Tariff, UnitPrice
+from pricing.agreements import Agreed, Priced
+from pricing.book import Quote, Tariff
+from pricing.entries import UnitPrice
 
 # Where a quotient has no end (a price per hour, for seconds), it is kept to this many places.
 _PLACES = Decimal(1).scaleb(-18)
@@ -34,7 +36,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One meter of one call; ``unit_price`` and ``cost`` are None where no price is known."""
+    """One meter of one call; prices and costs are None where no price is known.
+
+    ``unit_price`` and ``cost`` are the list's; ``agreed`` is what makes the contracted ones differ.
+    """
 
     meter: str
     quantity: Decimal
@@ -42,17 +47,24 @@ class Line:
     cost: Decimal | None
     saving: Decimal = ZERO
     price_id: int | None = None
+    contracted_unit_price: Decimal | None = None
+    contracted_cost: Decimal | None = None
+    agreed: Agreed | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """What a call costs, and what that is made of. ``cost`` is None when nothing is priced."""
+    """What a call costs, and what that is made of. Costs are None when nothing is priced.
+
+    ``cost`` is at list prices; ``contracted_cost`` and ``saving`` are at what was agreed.
+    """
 
     status: Status
     cost: Decimal | None
     saving: Decimal
     lines: tuple[Line, ...]
     quote: Quote
+    contracted_cost: Decimal | None = None
 
 
 def rate_usage(
@@ -76,9 +88,12 @@ def rate_usage(
     lines = tuple(_lines(quote, quantities, free=tariff.facts.from_response_cache))
     with localcontext(EXACT):
         cost = sum((line.cost for line in lines if line.cost is not None), ZERO)
+        contracted = sum((line.contracted_cost or ZERO for line in lines), ZERO)
         saving = sum((line.saving for line in lines), ZERO)
     status = _status(quote, lines)
-    return Rating(status, None if status is Status.UNPRICED else cost, saving, lines, quote)
+    if status is Status.UNPRICED:
+        return Rating(status, None, saving, lines, quote)
+    return Rating(status, cost, saving, lines, quote, contracted)
 
 
 def charged_quantity(quantity: Decimal, unit_price: UnitPrice) -> Decimal:
@@ -95,21 +110,23 @@ def cost_of(quantity: Decimal, unit_price: UnitPrice) -> Decimal:
 
 def each(unit_price: UnitPrice) -> Decimal:
     """Dollars for a single unit, to at most 18 places."""
-    with localcontext(EXACT) as context:
+    with localcontext(EXACT):
         amount = unit_price.amount / unit_price.per
-        return amount.quantize(_PLACES) if context.flags[Inexact] else amount
+        kept = amount.quantize(_PLACES)
+        return amount if kept == amount else kept
 
 
 def saving_each(meter: str, meters: Mapping[str, Priced]) -> Decimal:
     """What a unit on this meter saved by caching, against the uncached input of its modality.
 
-    Negative for cache writes, which cost more than plain input; zero where either has no price.
+    At contracted prices. Negative for cache writes, which cost more than plain input; zero where either
+    has no price.
     """
     plain = _UNCACHED.get(meter)
     if plain is None or plain not in meters or meter not in meters:
         return ZERO
     with localcontext(EXACT):
-        return each(meters[plain].unit_price) - each(meters[meter].unit_price)
+        return each(meters[plain].contracted) - each(meters[meter].contracted)
 
 
 _UNCACHED = {
@@ -136,14 +153,21 @@ def _lines(quote: Quote, quantities: Mapping[str, Decimal], *, free: bool) -> It
         if priced is None:
             yield Line(meter, quantity, None, None)
             continue
-        charged = charged_quantity(quantity, priced.unit_price)
-        full = cost_of(charged, priced.unit_price)
-        if free:
-            yield Line(meter, charged, ZERO, ZERO, full, priced.row.id)
-        else:
-            with localcontext(EXACT):
-                saving = quantity * saving_each(meter, meters)
-            yield Line(meter, charged, each(priced.unit_price), full, saving, priced.row.id)
+        yield _line(meter, quantity, meters, free=free)
+
+
+def _line(meter: str, quantity: Decimal, meters: Mapping[str, Priced], *, free: bool) -> Line:
+    priced = meters[meter]
+    charged = charged_quantity(quantity, priced.unit_price)
+    listed, contracted = cost_of(charged, priced.unit_price), cost_of(charged, priced.contracted)
+    if free:
+        return Line(meter, charged, ZERO, ZERO, contracted, priced.row.id, ZERO, ZERO, priced.agreed)
+    with localcontext(EXACT):
+        saving = quantity * saving_each(meter, meters)
+    prices = (each(priced.unit_price), each(priced.contracted))
+    return Line(
+        meter, charged, prices[0], listed, saving, priced.row.id, prices[1], contracted, priced.agreed
+    )
 
 
 def _parts(

@@ -26,18 +26,27 @@ from pricing.rating import each, saving_each
 # Held exclusively while a version is published, shared while slots are made: a slot made meanwhile is
 # either seen by the publication or made from the new book.
 PUBLISHING_LOCK = 7_270_311_801
+_AMOUNTS = ("list_price", "contracted_price", "effective_price", "saving_price")
 _TOKEN_METER_IDS = {meter.label: int(meter) for meter in Meter}
 
 
 @dataclass(frozen=True, slots=True)
 class MeterPrice:
-    """The prices of one meter in one slot; dollars for a single unit."""
+    """The prices of one meter in one slot; dollars for a single unit.
+
+    Usage costs effectively what was contracted; what commitments make of that is charged beside usage.
+    """
 
     meter: str
     list_price: Decimal
-    effective_price: Decimal
+    contracted_price: Decimal
     saving_price: Decimal
     price_id: int
+    agreement_id: int | None = None
+
+    @property
+    def effective_price(self) -> Decimal:
+        return self.contracted_price
 
 
 # A unit price with the Unix seconds from when to when it was known.
@@ -102,10 +111,12 @@ def meter_prices(quote: Quote, *, from_response_cache: bool) -> list[MeterPrice]
         return []
     prices = []
     for meter, priced in sorted(quote.meters.items()):
-        full = each(priced.unit_price)
-        saving = full if from_response_cache else saving_each(meter, quote.meters)
-        charged = ZERO if from_response_cache else full
-        prices.append(MeterPrice(meter, charged, charged, saving, priced.row.id))
+        listed, contracted = each(priced.unit_price), each(priced.contracted)
+        saving = contracted if from_response_cache else saving_each(meter, quote.meters)
+        if from_response_cache:
+            listed = contracted = ZERO
+        agreement = priced.agreed.id if priced.agreed else None
+        prices.append(MeterPrice(meter, listed, contracted, saving, priced.row.id, agreement))
     return prices
 
 
@@ -292,21 +303,22 @@ def current_amounts() -> dict[int, set[tuple[object, ...]]]:
     names |= dict(UnitMeter.objects.values_list("id", "name"))
     current: dict[int, set[tuple[object, ...]]] = {}
     rows = SlotRate.objects.filter(known_to=None)
-    for slot, meter, *amounts in rows.values_list(
-        "slot_id", "meter_id", "list_price", "effective_price", "saving_price"
+    for slot, meter, agreement, *amounts in rows.values_list(
+        "slot_id", "meter_id", "agreement_id", *_AMOUNTS
     ):
-        current.setdefault(slot, set()).add((names[meter], *(amount.normalize() for amount in amounts)))
+        said = (names[meter], agreement, *(amount.normalize() for amount in amounts))
+        current.setdefault(slot, set()).add(said)
     return current
 
 
 def amounts_of(prices: Iterable[MeterPrice]) -> set[tuple[object, ...]]:
-    """What these prices say, whichever rows they come from."""
+    """What these prices say, whichever rows of the book they come from, and by which agreements."""
     return {_amounts(price) for price in prices}
 
 
 def _amounts(price: MeterPrice) -> tuple[object, ...]:
-    amounts = (price.list_price, price.effective_price, price.saving_price)
-    return (price.meter, *(amount.normalize() for amount in amounts))
+    amounts = (getattr(price, name) for name in _AMOUNTS)
+    return (price.meter, price.agreement_id, *(amount.normalize() for amount in amounts))
 
 
 def _insert_rates(rows: Sequence[tuple[int, MeterPrice, float, float]]) -> None:
@@ -319,10 +331,11 @@ def _insert_rates(rows: Sequence[tuple[int, MeterPrice, float, float]]) -> None:
                 known_from=_instant(known_from),
                 known_to=None if known_to == NEVER else _instant(known_to),
                 list_price=price.list_price,
-                contracted_price=price.effective_price,
+                contracted_price=price.contracted_price,
                 effective_price=price.effective_price,
                 saving_price=price.saving_price,
                 price_id=price.price_id,
+                agreement_id=price.agreement_id,
             )
             for slot, price, known_from, known_to in rows
         ],

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from finops.core.errors import InvalidInput
 from pricing.ambiguity import clashes
-from pricing.book import Alias, Book, BookRow, Factor, UnitPrice
+from pricing.book import Book
+from pricing.entries import Alias, BookRow, Factor, UnitPrice
 from pricing.models import BookVersion, Price
 from pricing.patterns import matches, overlap
 from pricing.publishing import load_vendored

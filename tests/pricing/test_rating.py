@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from finops.core.errors import InvalidInput
 from finops.core.meters import Meter, Usage, inclusive, partition
 from finops.core.money import as_text
-from pricing.book import Book, BookRow, Factor, Tariff, UnitPrice
+from pricing.book import Book, Tariff
+from pricing.entries import BookRow, Factor, UnitPrice
 from pricing.facts import Facts, normalise
 from pricing.rating import Rating, Status, rate_usage
 from tests.pricing.books import tariff, vendored_book
