@@ -52,7 +52,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         return None
     set_rollback()
     status = error.status_code
-    problems = list(_field_problems(error.detail)) if status == HTTPStatus.BAD_REQUEST else []
+    problems = list(field_problems(error.detail)) if status == HTTPStatus.BAD_REQUEST else []
     detail = "; ".join(f"{p.field}: {p.message}" for p in problems) if problems else str(error.detail)
     body = problem_body(status, HTTPStatus(status).phrase, detail, problems)
     return Response(body, status, headers=_headers(error), content_type=CONTENT_TYPE)
@@ -67,12 +67,13 @@ def _headers(error: exceptions.APIException) -> dict[str, str]:
     return headers
 
 
-def _field_problems(detail: Any, path: str = "") -> Iterator[FieldProblem]:  # Any: DRF's nested detail
+def field_problems(detail: Any, path: str = "") -> Iterator[FieldProblem]:  # Any: DRF's nested detail
+    """Every message of a validation error of DRF, under the path of the field it is about."""
     if isinstance(detail, dict):
         for key, value in detail.items():
-            yield from _field_problems(value, f"{path}.{key}" if path else str(key))
+            yield from field_problems(value, f"{path}.{key}" if path else str(key))
     elif isinstance(detail, list):
         for value in detail:
-            yield from _field_problems(value, path)
+            yield from field_problems(value, path)
     else:
         yield FieldProblem(path or "body", getattr(detail, "code", "invalid"), str(detail))

@@ -128,6 +128,7 @@ class Commitment(Term):
     amount_usd = models.DecimalField(max_digits=30, decimal_places=12, default=0)
     hourly = models.DecimalField(max_digits=24, decimal_places=6, default=0)
     hourly_usd = models.DecimalField(max_digits=30, decimal_places=12, default=0)
+    credit = models.DecimalField(max_digits=24, decimal_places=6, null=True)  # None: as much as the amount
     credit_usd = models.DecimalField(max_digits=30, decimal_places=12, null=True)
     units = models.PositiveIntegerField(null=True)  # as bought, for the reader
     capacity_per_hour = models.DecimalField(max_digits=24, decimal_places=6, null=True)

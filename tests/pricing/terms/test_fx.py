@@ -53,7 +53,7 @@ def test_a_rate_of_this_month_is_replaced_and_remembered(october: time_machine.C
 def test_a_past_month_is_booked_late_but_never_again(october: time_machine.Coordinates) -> None:
     fx.book_rate("EUR", SEPTEMBER, Decimal("0.91"), by="a")
 
-    with pytest.raises(Conflict, match="booked as 0.91"):
+    with pytest.raises(Conflict, match="That month is over"):
         fx.book_rate("EUR", SEPTEMBER, Decimal("0.92"), by="a")
     _, changed = fx.book_rate("EUR", SEPTEMBER, Decimal("0.91"), by="a")
     fx.book_rate("EUR", OCTOBER, Decimal("0.92"), by="a")
