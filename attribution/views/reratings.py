@@ -93,7 +93,9 @@ def rerating_list(request: PersonRequest) -> HttpResponse:
             form.refuse(error)
     page = Paginator(Rerating.objects.select_related("version"), ON_A_PAGE).get_page(request.GET.get("page"))
     context = {
-        "tabs": tabs("attribution:reratings"),
+        "tabs": tabs(
+            "attribution:reratings", sees_contracted=principal.may(Capability.VIEW_CONTRACTED_PRICES)
+        ),
         "form": form if may_edit else None,
         "has_versions": BookVersion.objects.filter(status__in=_OPEN).exists(),
         "page": page,

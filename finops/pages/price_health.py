@@ -42,7 +42,7 @@ def price_health(request: PersonRequest) -> HttpResponse:
     sees_all = principal.visible_teams is None
     ending = expiring(now)
     context = {
-        "tabs": tabs("prices-health"),
+        "tabs": tabs("prices-health", sees_contracted=principal.may(Capability.VIEW_CONTRACTED_PRICES)),
         "sees_all": sees_all,
         "may_edit": principal.may(Capability.EDIT_PRICES),
         "days": DAYS,

@@ -16,12 +16,16 @@ from finops.core.requests import request_id
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One entry of the navigation; ``key`` is what ``g`` goes with on the keyboard."""
+    """One entry of the navigation; ``key`` is what ``g`` goes with on the keyboard.
+
+    ``also`` is where else it leads to: the beginning of a path that is not below its own.
+    """
 
     label: str
     url_name: str
     key: str = ""
     need: Capability = Capability.VIEW_COSTS
+    also: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
     (
         "Supply",
         (
-            Place("Prices", "pricing:prices", "p"),
+            Place("Prices", "pricing:prices", "p", also="/reratings/"),
             Place("Unattributed", "attribution:unattributed", "n"),
             Place("Data health", "health", "h"),
             Place("Quarantine", "attribution:quarantine", "q"),
@@ -104,5 +108,6 @@ def _entry(place: Place, user: User, path: str) -> Entry | None:
     except NoReverseMatch:  # a page that this installation does not have
         return None
     stem = "/" + url.split("/")[1] + "/" if url != "/" else "/"
-    current = path == "/" if url == "/" else path.startswith((url, stem))
+    stems = (url, stem, place.also) if place.also else (url, stem)
+    current = path == "/" if url == "/" else path.startswith(stems)
     return Entry(place.label, url, place.key, current)

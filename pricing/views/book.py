@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, time
-from typing import Any
-from urllib.parse import urlencode
 
-from django import forms
 from django.core.paginator import Paginator
 from django.db.models import F, OrderBy, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from finops.accounts.forms import OurForm
 from finops.accounts.models import User
 from finops.accounts.permissions import Capability, principal_of_person
 from finops.accounts.screens import PersonRequest, for_people
@@ -24,10 +19,24 @@ from finops.ui.exports import Cell, Column, Export, Format, Kind, respond
 from finops.ui.screens import sign_in
 from pricing.expiring import Expiry, expiring
 from pricing.models import BookVersion, Price, Rate, VersionStatus
+from pricing.views.in_force import InForceForm, filters_of
 from pricing.views.shown import Shown, conditions, contracted_prices, shown
 
 ON_A_PAGE = 100
-_WHEN = (("", "In force on the day"), ("later", "From a later day"), ("any", "At any time"))
+_BOOK = (("Prices", "pricing:prices"),)
+_NEGOTIATED = (
+    ("Agreements", "pricing:agreements"),
+    ("Commitments", "pricing:commitments"),
+    ("Credits", "pricing:credits"),
+    ("Taxes", "pricing:taxes"),
+    ("Exchange rates", "pricing:fx-rates"),
+)
+_UPKEEP = (
+    ("Versions", "pricing:versions"),
+    ("Import", "pricing:import"),
+    ("Re-ratings", "attribution:reratings"),
+    ("Prices health", "prices-health"),
+)
 _ORDER: tuple[str | OrderBy, ...] = (
     *(f"price__{name}" for name in ("provider", "model", "kind", "region", "host")),
     *(f"price__{name}" for name in ("service_tier", "processing", "speed")),
@@ -38,42 +47,11 @@ _ORDER: tuple[str | OrderBy, ...] = (
 )
 
 
-class BookForm(OurForm):
-    """The query string; absent means all that is in force today."""
+class BookForm(InForceForm):
+    """Prices by the model that they are for."""
 
-    provider = forms.ChoiceField(required=False)
-    q = forms.CharField(max_length=256, required=False, label="Model")
-    when = forms.ChoiceField(choices=_WHEN, required=False)
-    on = forms.DateField(
-        required=False, label="Day", widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d")
-    )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: Django's arguments
-        super().__init__(*args, **kwargs)
-        known = Price.objects.known().order_by("provider").values_list("provider", flat=True).distinct()
-        field = self.fields["provider"]
-        assert isinstance(field, forms.ChoiceField)
-        field.choices = [("", "Any provider"), *((name, name) for name in known)]
-        for one in self.fields.values():
-            one.widget.attrs["class"] = "field"
-
-    @property
-    def at(self) -> datetime:
-        """The first instant of the day that is asked for, in UTC; now unless one is."""
-        day = self.cleaned_data.get("on") if self.is_valid() else None
-        return datetime.combine(day, time(), UTC) if day else timezone.now()
-
-    def prices(self) -> QuerySet[Price]:
-        """What is asked for, as it is known now."""
-        told = self.cleaned_data if self.is_valid() else {}
-        found: QuerySet[Price] = Price.objects.known()
-        if told.get("provider"):
-            found = found.filter(provider=told["provider"])
-        if told.get("q"):
-            found = found.filter(model__icontains=told["q"].strip())
-        if told.get("when") == "later":
-            return found.filter(effective_from__gt=self.at)
-        return found if told.get("when") == "any" else found.effective(self.at)  # type: ignore[attr-defined]  # its queryset's own
+    rows = Price
+    searched = ("model",)
 
 
 @require_safe
@@ -82,14 +60,14 @@ def prices(request: PersonRequest) -> HttpResponse:
     """The book, one row a meter. Eight queries, and three more while prices are about to end."""
     principal = principal_of_person(request.user)
     form = BookForm(request.GET)
-    found = form.prices()
+    found = form.found()
     rates = _rates(found)
     page = Paginator(rates, ON_A_PAGE).get_page(request.GET.get("page"))
     sees_contracted = principal.may(Capability.VIEW_CONTRACTED_PRICES)
     contracted = contracted_prices({rate.price_id for rate in page.object_list}) if sees_contracted else {}
-    query = _query(request)
+    query = filters_of(request)
     context = {
-        "tabs": tabs("pricing:prices"),
+        "tabs": tabs("pricing:prices", sees_contracted=sees_contracted),
         "form": form,
         "total": found.count(),
         "page": page,
@@ -128,23 +106,24 @@ def prices_export(request: HttpRequest, wanted: str) -> HttpResponseBase:
         about=[
             ("Prices", "as known now"),
             ("In force", form.at.isoformat() if not request.GET.get("when") else request.GET["when"]),
-            ("Filter", _query(request) or "none"),
+            ("Filter", filters_of(request) or "none"),
             ("By", principal.label),
         ],
     )
     return respond(export, Format(wanted))
 
 
-def tabs(current: str) -> list[tuple[str, str, bool]]:
-    """Links between the pages of prices."""
-    pages = (
-        ("Prices", "pricing:prices"),
-        ("Versions", "pricing:versions"),
-        ("Import", "pricing:import"),
-        ("Re-ratings", "attribution:reratings"),
-        ("Prices health", "prices-health"),
-    )
-    return [(label, reverse(name), name == current) for label, name in pages]
+def tabs(current: str, *, sees_contracted: bool = True) -> list[tuple[str, str, bool]]:
+    """Links between the pages of prices; those of what is negotiated for whoever may see it."""
+    pages = (*_BOOK, *(_NEGOTIATED if sees_contracted else ()), *_UPKEEP)
+    return [(label, url, name == current) for label, name in pages if (url := _url_of(name))]
+
+
+def _url_of(name: str) -> str:
+    try:
+        return reverse(name)
+    except NoReverseMatch:  # a page that this installation does not have
+        return ""
 
 
 def _ending_for_good() -> list[Expiry]:
@@ -163,7 +142,7 @@ def _line(line: Shown) -> tuple[Shown, Sequence[str]]:
 
 
 def _rows(form: BookForm) -> Iterator[Sequence[Cell]]:
-    rates = _rates(form.prices())
+    rates = _rates(form.found())
     for rate in rates.iterator(chunk_size=1_000):
         line, price = shown(rate), rate.price
         yield [
@@ -179,9 +158,3 @@ def _rows(form: BookForm) -> Iterator[Sequence[Cell]]:
             price.get_evidence_display(),
             price.source,
         ]
-
-
-def _query(request: HttpRequest) -> str:
-    """The filters without the page, in their own order."""
-    names = ("provider", "q", "when", "on")
-    return urlencode([(name, request.GET[name]) for name in names if request.GET.get(name)])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC
-from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -16,7 +15,6 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
-from finops.accounts.forms import OurForm
 from finops.accounts.permissions import Capability, principal_of_person
 from finops.accounts.screens import PersonRequest, for_people
 from finops.core.errors import FieldProblem, FinopsError
@@ -24,19 +22,19 @@ from finops.core.money import as_text
 from pricing.conditions import each
 from pricing.entering import enter
 from pricing.imports import next_midnight
-from pricing.models import BookVersion, ContextMode, Evidence, Price, PriceKind, VersionStatus
+from pricing.models import BookVersion, ContextMode, Evidence, Price, PriceKind
 from pricing.placing import Priced
 from pricing.price_bodies import read_price
 from pricing.sheets import TOKEN_COLUMNS, as_of_sheet, body_of
 from pricing.views.book import tabs
+from pricing.views.into_draft import DAY_HELP, IntoDraftForm
 
 _MILLION = 1_000_000
 _OWN_FIELDS = ("input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning")
 _CONDITIONS = ("service_tier", "processing", "speed", "region", "host")
-_DAY_HELP = "A day (its first instant in UTC), or a time such as 2027-01-01T08:00:00Z."
 
 
-class PriceForm(OurForm):
+class PriceForm(IntoDraftForm):
     """The cells of one row of a sheet."""
 
     provider = forms.CharField(max_length=64)
@@ -71,19 +69,11 @@ class PriceForm(OurForm):
         label="Other meters",
         help_text="name=price/per, blanks between: web_search_calls=10/1000 audio_input=32/1000000.",
     )
-    effective_from = forms.CharField(max_length=40, required=False, label="From", help_text=_DAY_HELP)
+    effective_from = forms.CharField(max_length=40, required=False, label="From", help_text=DAY_HELP)
     effective_to = forms.CharField(max_length=40, required=False, label="To", help_text="Empty: open.")
     source = forms.CharField(max_length=2_000, required=False, help_text="Where it can be looked up.")
     evidence = forms.ChoiceField(choices=Evidence.choices, initial=Evidence.OWN)
     note = forms.CharField(max_length=2_000, required=False)
-    draft = forms.TypedChoiceField(coerce=int, empty_value=None, required=False, label="Goes into")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: Django's arguments
-        super().__init__(*args, **kwargs)
-        found = BookVersion.objects.filter(status__in=[VersionStatus.DRAFT, VersionStatus.REVIEWED])
-        field = self.fields["draft"]
-        assert isinstance(field, forms.TypedChoiceField)
-        field.choices = [("", "A new draft"), *((one.pk, str(one)) for one in found.order_by("-pk"))]
 
     def read(self) -> Priced | None:
         """The price; or its problems, each at its field."""
@@ -162,9 +152,8 @@ def _enter(form: PriceForm, by: str) -> BookVersion | None:
     priced = form.read()
     if priced is None:
         return None
-    version = BookVersion.objects.filter(pk=form.cleaned_data["draft"] or 0).first()
     try:
-        return enter([priced], by=by, version=version, makes_room=True)
+        return enter([priced], by=by, version=form.version, makes_room=True)
     except FinopsError as error:
         form.refuse(error)
         return None

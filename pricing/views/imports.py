@@ -96,7 +96,7 @@ def import_prices(request: PersonRequest) -> HttpResponse:
         messages.success(request, "A draft was made. This is what it would change; nothing is in force yet.")
         return HttpResponseRedirect(reverse("pricing:version", args=[made.pk]))
     context = {
-        "tabs": tabs("pricing:import"),
+        "tabs": tabs("pricing:import", sees_contracted=principal.may(Capability.VIEW_CONTRACTED_PRICES)),
         "sheet": sheet,
         "listed": listed,
         "library": library.name(),

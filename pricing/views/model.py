@@ -18,7 +18,7 @@ from pricing.expiring import expiring
 from pricing.models import ModelAlias, Multiplier, Price, VersionStatus
 from pricing.patterns import is_pattern, matches
 from pricing.views.book import tabs
-from pricing.views.shown import Shown, conditions, shown
+from pricing.views.shown import Shown, State, conditions, shown, state_of
 
 WIDTH = 1000
 _MARGIN = timedelta(days=120)
@@ -30,13 +30,9 @@ class Row:
 
     price: Price
     rates: Sequence[Shown]
-    state: str
+    state: State
     start: int  # along the timeline
     width: int
-
-    @property
-    def level(self) -> str:
-        return {"In force": "ok", "Later": "warn"}.get(self.state, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +56,14 @@ def model(request: PersonRequest) -> HttpResponse:
     )
     if not found:
         raise Http404
+    principal = principal_of_person(request.user)
+    sees_contracted = principal.may(Capability.VIEW_CONTRACTED_PRICES)
     scale = _Scale(found, now)
     tracks = _tracks(found, scale, now)
-    in_force = sum(1 for track in tracks for row in track.rows if row.state == "In force")
+    in_force = sum(1 for track in tracks for row in track.rows if row.state == State.IN_FORCE)
     context = {
-        "tabs": tabs("pricing:prices"),
-        "may_edit": principal_of_person(request.user).may(Capability.EDIT_PRICES),
+        "tabs": tabs("pricing:prices", sees_contracted=sees_contracted),
+        "may_edit": principal.may(Capability.EDIT_PRICES),
         "provider": provider,
         "model": found[0].model,
         "is_pattern": is_pattern(name),
@@ -104,21 +102,15 @@ def _tracks(prices: Sequence[Price], scale: _Scale, now: datetime) -> list[Track
     for price in prices:
         start, end = scale.place(price.effective_from), scale.place(price.effective_to, WIDTH)
         rates = [shown(rate) for rate in price.rates.all()]
-        row = Row(price, rates, _state(price, now), start, max(end - start, 4))
+        row = Row(price, rates, state_of(price, now), start, max(end - start, 4))
         grouped.setdefault(conditions_of(price), []).append(row)
     tracks = []
     for key in sorted(grouped):
-        rows = sorted(grouped[key], key=lambda row: (row.state == "Superseded", -row.start, -row.price.pk))
+        rows = sorted(
+            grouped[key], key=lambda row: (row.state == State.SUPERSEDED, -row.start, -row.price.pk)
+        )
         tracks.append(Track(conditions(rows[0].price) or ["standard"], rows))
     return tracks
-
-
-def _state(price: Price, now: datetime) -> str:
-    if price.superseded_by_id is not None:
-        return "Superseded"
-    if price.effective_from is not None and price.effective_from > now:
-        return "Later"
-    return "Ended" if price.effective_to is not None and price.effective_to <= now else "In force"
 
 
 def _beside(provider: str, name: str) -> list[str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal, localcontext
+from enum import StrEnum
 from urllib.parse import urlencode
 
 from django.urls import reverse
@@ -12,7 +14,7 @@ from django.urls import reverse
 from finops.core.meters import Meter
 from finops.core.money import EXACT
 from pricing.conditions import each
-from pricing.models import Price, Rate, SlotRate, UnitMeter
+from pricing.models import Price, Rate, SlotRate, UnitMeter, Versioned, VersionStatus
 
 MILLION = 1_000_000
 TOKENS = frozenset(meter.label for meter in Meter)
@@ -61,6 +63,36 @@ def contracted_prices(prices: Iterable[int]) -> dict[tuple[int, str], Decimal]:
         for price, meter, listed, contracted in rates
         if contracted != listed and meter in names
     }
+
+
+class State(StrEnum):
+    """Where a row of the book stands."""
+
+    DISCARDED = "Discarded"
+    DRAFT = "In a draft"
+    SUPERSEDED = "Superseded"
+    LATER = "Later"
+    ENDED = "Ended"
+    IN_FORCE = "In force"
+
+    @property
+    def level(self) -> str:
+        """How it is coloured."""
+        return {State.IN_FORCE: "ok", State.LATER: "warn", State.DRAFT: "warn"}.get(self, "")
+
+
+def state_of(row: Versioned, now: datetime) -> State:
+    """Whether a row prices anything now. Its version is read with it."""
+    if row.version.status == VersionStatus.DISCARDED:
+        return State.DISCARDED
+    if row.version.is_open:
+        return State.DRAFT
+    if row.superseded_by_id is not None:
+        return State.SUPERSEDED
+    if row.effective_from is not None and row.effective_from > now:
+        return State.LATER
+    is_over = row.effective_to is not None and row.effective_to <= now
+    return State.ENDED if is_over else State.IN_FORCE
 
 
 def model_url(provider: str, model: str) -> str:

@@ -35,13 +35,14 @@ def version_list(request: PersonRequest) -> HttpResponse:
     """Versions, newest first; drafts that wait on top of the page."""
     found = BookVersion.objects.annotate(waiting=Count("blocks", filter=Q(blocks__acknowledged_at=None)))
     page = Paginator(found.order_by("-pk"), ON_A_PAGE).get_page(request.GET.get("page"))
+    principal = principal_of_person(request.user)
     open_states = (VersionStatus.DRAFT, VersionStatus.REVIEWED)
     context = {
-        "tabs": tabs("pricing:versions"),
+        "tabs": tabs("pricing:versions", sees_contracted=principal.may(Capability.VIEW_CONTRACTED_PRICES)),
         "page": page,
         "lines": [(one, LEVELS[VersionStatus(one.status)]) for one in page.object_list],
         "open": BookVersion.objects.filter(status__in=open_states).count(),
-        "may_edit": principal_of_person(request.user).may(Capability.EDIT_PRICES),
+        "may_edit": principal.may(Capability.EDIT_PRICES),
     }
     return render(request, "pricing/versions.html", context)
 
@@ -103,6 +104,7 @@ def _said(_done: object, sentence: str) -> str:
 def _page(
     request: PersonRequest, chosen: BookVersion, *, problem: str = "", status: int = 200
 ) -> HttpResponse:
+    principal = principal_of_person(request.user)
     changed = diff(chosen)
     kind = request.GET.get("kind", "")
     changes = changed.of_kind(ChangeKind(kind)) if kind in tuple(ChangeKind) else changed.changes
@@ -110,7 +112,7 @@ def _page(
     blocks = list(chosen.blocks.order_by("acknowledged_at", "kind", "provider", "model"))
     touched = usage_touched(chosen, changed) if chosen.is_open else []
     context = {
-        "tabs": tabs("pricing:versions"),
+        "tabs": tabs("pricing:versions", sees_contracted=principal.may(Capability.VIEW_CONTRACTED_PRICES)),
         "version": chosen,
         "level": LEVELS[VersionStatus(chosen.status)],
         "kinds": _kinds(changed, kind),
@@ -122,7 +124,7 @@ def _page(
         "waiting": sum(1 for block in blocks if block.acknowledged_at is None),
         "touched": touched,
         "rerating_url": _rerating_url(chosen) if touched else "",
-        "may_edit": principal_of_person(request.user).may(Capability.EDIT_PRICES),
+        "may_edit": principal.may(Capability.EDIT_PRICES),
         "is_draft": chosen.status == VersionStatus.DRAFT,
         "is_reviewed": chosen.status == VersionStatus.REVIEWED,
         "problem": problem,
