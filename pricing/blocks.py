@@ -12,14 +12,16 @@ from django.utils import timezone
 
 from finops.core.money import as_text
 from pricing import library
+from pricing.agreement_changes import AgreementChange
 from pricing.conditions import each
 from pricing.diffs import Change, ChangeKind, diff
-from pricing.in_use import names_in_use
+from pricing.in_use import agreements_touch, names_in_use
 from pricing.models import BlockKind, BookVersion, DraftBlock, Evidence, Price, PriceKind, Rate
 from pricing.patterns import matches
 from pricing.placing import Room
 
 JUMP = Decimal("0.2")
+_MOST_NAMED = 5
 _FIRST_HAND = (Evidence.PROVIDER, Evidence.BILL)
 
 
@@ -53,13 +55,28 @@ def renew(version: BookVersion) -> None:
 
 def findings(version: BookVersion, *, now: datetime) -> list[Finding]:
     """Everything to be acknowledged, in the order of the diff."""
-    changes = diff(version).changes
-    rules = _Rules(version, changes, now)
-    return [
+    changed = diff(version)
+    rules = _Rules(version, changed.changes, now)
+    found = [
         Finding(kind, change.price.provider, change.price.model, sentence)
-        for change in changes
+        for change in changed.changes
         for kind, sentence in rules.about(change)
     ]
+    return found + list(_retroactive(changed.agreements, now))
+
+
+def _retroactive(changes: Sequence[AgreementChange], now: datetime) -> Iterator[Finding]:
+    """Agreements by which usage that is booked would cost otherwise."""
+    for change in changes:
+        if used := sorted(agreements_touch([change], now)):
+            more = f" and {len(used) - _MOST_NAMED} more" if len(used) > _MOST_NAMED else ""
+            yield Finding(
+                BlockKind.RETROACTIVE,
+                change.agreement.provider,
+                change.agreement.model,
+                f"{change.words}: booked usage would be priced otherwise"
+                f" ({', '.join(used[:_MOST_NAMED])}{more}).",
+            )
 
 
 class _Rules:

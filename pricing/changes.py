@@ -6,10 +6,26 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from pricing.models import BookVersion, ModelAlias, Multiplier, Price, Rate, Versioned
+from pricing.models import (
+    Agreement,
+    AgreementBand,
+    AgreementRate,
+    BookVersion,
+    ModelAlias,
+    Multiplier,
+    Price,
+    Rate,
+    Versioned,
+)
 from pricing.vendored import Catalogue
 
 Row = TypeVar("Row", bound=Versioned)
+# An agreement with its bands, each with the rates that it fixes.
+Terms = tuple[Agreement, Sequence[tuple[AgreementBand, Sequence[AgreementRate]]]]
+_CONDITIONS = (
+    "provider", "model", "account", "host", "region", "service_tier", "processing", "speed", "includes_fees",
+    "volume_of", "band_mode",
+)  # fmt: skip
 _ROW_FIELDS = ("id", "version", "superseded_by")
 
 
@@ -20,11 +36,12 @@ class Changes:
     prices: Sequence[tuple[Price, list[Rate]]] = ()
     multipliers: Sequence[Multiplier] = ()
     aliases: Sequence[ModelAlias] = ()
+    agreements: Sequence[Terms] = ()
     ended: Mapping[type[Versioned], Sequence[int]] = field(default_factory=dict)
 
     @property
     def added(self) -> int:
-        return len(self.prices) + len(self.multipliers) + len(self.aliases)
+        return len(self.prices) + len(self.multipliers) + len(self.aliases) + len(self.agreements)
 
     @property
     def superseded(self) -> int:
@@ -70,6 +87,15 @@ def write_rows(changes: Changes, version: BookVersion) -> None:
         row.version = version
     Multiplier.objects.bulk_create(changes.multipliers)
     ModelAlias.objects.bulk_create(changes.aliases)
+    for agreement, bands in changes.agreements:
+        agreement.version = version
+        agreement.save()
+        for band, agreed_rates in bands:
+            band.agreement = agreement
+            band.save()
+            for agreed in agreed_rates:
+                agreed.band = band
+            AgreementRate.objects.bulk_create(agreed_rates)
 
 
 def signature(row: Versioned, rates: Iterable[Rate] = ()) -> Hashable:
@@ -84,6 +110,29 @@ def signature(row: Versioned, rates: Iterable[Rate] = ()) -> Hashable:
         for rate in rates
     )
     return (said, tuple(stated))
+
+
+def agreement_signature(agreement: Agreement) -> Hashable:
+    """Everything an agreement of the book says, bands and rates included."""
+    return (signature(agreement), _bands(agreement))
+
+
+def said_by_agreement(agreement: Agreement) -> Hashable:
+    """What an agreement makes of prices while it holds: equal for those under which all costs the same."""
+    conditions = tuple(_plain(getattr(agreement, name)) for name in _CONDITIONS)
+    return (conditions, tuple(sorted(agreement.meters)), _bands(agreement))
+
+
+def _bands(agreement: Agreement) -> Hashable:
+    said = sorted(
+        (
+            band.over.normalize(),
+            None if band.percent_off is None else band.percent_off.normalize(),
+            tuple(sorted((r.meter, r.unit_price.normalize(), r.per) for r in band.rates.all())),
+        )
+        for band in agreement.bands.all()
+    )
+    return tuple(said)
 
 
 def _difference(model: type[Row], listed: Iterable[Row], label: str) -> tuple[list[Row], list[int]]:

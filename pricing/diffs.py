@@ -11,6 +11,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from finops.core.money import EXACT
+from pricing.agreement_changes import AgreementChange, agreement_changes
 from pricing.conditions import (
     EARLIEST,
     LATEST,
@@ -94,10 +95,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """Everything a version changes; multipliers and aliases in words."""
+    """Everything a version changes; ``others`` are multipliers, aliases and agreements in words."""
 
     changes: Sequence[Change]
     others: Sequence[tuple[ChangeKind, str]]
+    agreements: Sequence[AgreementChange] = ()
 
     def of_kind(self, kind: ChangeKind) -> list[Change]:
         return [change for change in self.changes if change.kind == kind]
@@ -112,7 +114,7 @@ class Diff:
 
 
 def diff(version: BookVersion) -> Diff:
-    """What the version changes, or changed when it was published. Six queries at most.
+    """What the version changes, or changed when it was published. Twelve queries at most.
 
     Prices under the same conditions are laid over each other in time: a row that is only cut short, and
     goes on in a new one, is no change for the time in which it says the same.
@@ -124,7 +126,8 @@ def diff(version: BookVersion) -> Diff:
         for change in _laid_over(conditions, before, after)
     ]
     changes.sort(key=lambda change: (change.conditions, change.span[0] or EARLIEST))
-    return Diff(changes, _others(version))
+    agreements = agreement_changes(version)
+    return Diff(changes, [*_others(version), *map(_agreement, agreements)], agreements)
 
 
 def _ended(version: BookVersion) -> Iterable[Price]:
@@ -196,6 +199,12 @@ def _others(version: BookVersion) -> list[tuple[ChangeKind, str]]:
         found += [(ChangeKind.ENDED, _in_words(row)) for row in rows.filter(**ended)]
         found += [(ChangeKind.NEW, _in_words(row)) for row in rows.filter(version=version)]
     return found
+
+
+def _agreement(change: AgreementChange) -> tuple[ChangeKind, str]:
+    if change.before is None:
+        return ChangeKind.NEW, change.words
+    return ChangeKind.ENDED if change.is_end else ChangeKind.CHANGED, change.words
 
 
 def _in_words(row: Multiplier | ModelAlias) -> str:

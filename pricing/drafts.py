@@ -18,10 +18,11 @@ from finops.core.errors import Conflict, FieldProblem, InvalidInput, NotFound
 from pricing import blocks
 from pricing.ambiguity import refuse_ambiguous
 from pricing.catalogue import book_as_if
-from pricing.changes import Changes, of_complete_list, signature, write_rows
+from pricing.changes import Changes, agreement_signature, of_complete_list, signature, write_rows
 from pricing.diffs import diff
 from pricing.in_use import usage_touched
 from pricing.models import (
+    Agreement,
     BookVersion,
     DraftBlock,
     DraftSupersession,
@@ -37,7 +38,12 @@ from pricing.publishing import Publication, hold_the_book, put_in_force
 from pricing.vendored import Catalogue
 
 LONGEST_REASON = 2_000
-_LINKS: dict[type[Versioned], str] = {Price: "price", Multiplier: "multiplier", ModelAlias: "alias"}
+_LINKS: dict[type[Versioned], str] = {
+    Price: "price",
+    Multiplier: "multiplier",
+    ModelAlias: "alias",
+    Agreement: "agreement",
+}
 
 
 class NothingChanged(Conflict):
@@ -67,14 +73,24 @@ def start(*, label: str, by: str, origin: str = "", note: str = "") -> BookVersi
 
 
 @transaction.atomic
-def write(version: BookVersion, changes: Changes, *, dropped: Iterable[int] = (), by: str) -> None:
-    """Change what a draft says: rows added, published rows it would supersede, own rows ``dropped``.
+def write(
+    version: BookVersion,
+    changes: Changes,
+    *,
+    dropped: Iterable[int] = (),
+    withdrawn: Iterable[int] = (),
+    by: str,
+) -> None:
+    """Change what a draft says: rows added, published rows it would supersede, own rows taken back.
+
+    Of its own rows prices are ``dropped`` and agreements ``withdrawn``.
 
     Whatever review it had is undone, and what stands in the way of one is found again. Raises Conflict
     where it is no draft any more.
     """
     version = _lock(version)
     Price.objects.filter(version=version, pk__in=list(dropped)).delete()
+    Agreement.objects.filter(version=version, pk__in=list(withdrawn)).delete()
     _write_once(changes, version)
     DraftSupersession.objects.bulk_create(
         [
@@ -91,17 +107,20 @@ def write(version: BookVersion, changes: Changes, *, dropped: Iterable[int] = ()
 
 @transaction.atomic
 def leave_out(version: BookVersion, provider: str, model: str, *, by: str) -> int:
-    """Take everything about one model out of a draft; how many rows. Raises Conflict, NotFound."""
+    """Take prices and agreements of one model out of a draft; how many rows. Raises Conflict, NotFound."""
     version = _lock(version)
-    ended = DraftSupersession.objects.filter(
-        version=version, price__provider=provider, price__model__iexact=model
-    )
-    own = Price.objects.filter(version=version, provider=provider, model__iexact=model)
-    found = ended.count() + own.count()
+    named = {"provider": provider, "model__iexact": model}
+    found = 0
+    for kind, link in ((Price, "price"), (Agreement, "agreement")):
+        ended = {f"{link}__{name}": value for name, value in named.items()}
+        for rows in (
+            DraftSupersession.objects.filter(version=version, **ended),
+            kind._default_manager.filter(version=version, **named),
+        ):
+            found += rows.count()
+            rows.delete()
     if not found:
         raise NotFound(f"The draft says nothing about {provider}/{model}.")
-    ended.delete()
-    own.delete()
     _renew(version)
     _record(by, "left_out", version, before={"provider": provider, "model": model, "rows": found})
     return found
@@ -200,6 +219,8 @@ def content_hash(version: BookVersion) -> str:
     said = [repr(signature(price, price.rates.all())) for price in prices]
     for model in (Multiplier, ModelAlias):
         said += [repr(signature(row)) for row in model._default_manager.filter(version=version)]
+    agreements = Agreement.objects.filter(version=version).prefetch_related("bands__rates")
+    said += [repr(agreement_signature(agreement)) for agreement in agreements]
     for link in _LINKS.values():
         numbers = version.supersessions.exclude(**{link: None}).values_list(f"{link}_id", flat=True)
         said += [f"ends {link} {number}" for number in numbers]

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
 
 from django.utils import timezone
 
-from pricing.catalogue import published_book
+from pricing.agreement_changes import AgreementChange
+from pricing.agreements import Agreed
+from pricing.catalogue import book_agreement, published_book, seconds
 from pricing.diffs import Diff
+from pricing.entries import Span
 from pricing.facts import Facts, normalise
-from pricing.models import BookVersion, ModelAlias, Multiplier, PriceSlot
+from pricing.models import BookVersion, ModelAlias, Multiplier, PriceSlot, SlotRate
 from pricing.patterns import matches
 
 
@@ -44,13 +49,46 @@ def usage_touched(version: BookVersion, changed: Diff) -> list[str]:
             for row in rows
             if row.effective_from is None or row.effective_from < now
         ]
-    if not names:
-        return []
-    return sorted(
-        {
-            called
-            for (provider, model), calls in names_in_use().items()
-            if any(provider == one and matches(pattern, model) for one, pattern in names)
-            for called in calls
-        }
-    )
+    touched = {
+        called
+        for (provider, model), calls in (names_in_use() if names else {}).items()
+        if any(provider == one and matches(pattern, model) for one, pattern in names)
+        for called in calls
+    }
+    return sorted(touched | agreements_touch(changed.agreements, now))
+
+
+def agreements_touch(changes: Iterable[AgreementChange], before: datetime) -> set[str]:
+    """Models that calls have used before a time, of which these agreements change what is booked."""
+    spans = [(change, span) for change in changes if (span := change.span) is not None]
+    of_past = [(change, span) for change, span in spans if span[0] is None or span[0] < before]
+    if not of_past:
+        return set()
+    changed = [
+        replace(book_agreement(agreement, known_from=0), effective=(seconds(span[0]), seconds(span[1])))
+        for change, span in of_past
+        for agreement in (change.before, change.after)
+        if agreement is not None
+    ]
+    book = replace(published_book(), agreements=_by_provider(changed))
+    touched = set()
+    priced = SlotRate.objects.filter(known_to=None).values("slot")
+    for slot in PriceSlot.objects.filter(pk__in=priced).iterator():
+        facts = normalise(Facts(*(getattr(slot, name) for name in Facts._fields)))
+        if any(_meet(agreed.effective, slot) for agreed in book.tariff(facts).agreements):
+            touched.add(f"{slot.provider}/{slot.model}")
+    return touched
+
+
+def _meet(effective: Span, slot: PriceSlot) -> bool:
+    """Whether the interval shares any time with the slot's."""
+    start, end = effective
+    first, last = seconds(slot.effective_from), seconds(slot.effective_to)
+    return (start is None or last is None or start < last) and (end is None or first is None or first < end)
+
+
+def _by_provider(agreements: Iterable[Agreed]) -> dict[str, list[Agreed]]:
+    found: dict[str, list[Agreed]] = defaultdict(list)
+    for agreed in agreements:
+        found[agreed.provider].append(agreed)
+    return dict(found)

@@ -89,7 +89,7 @@ class PriceVersionDetail(PriceVersionShape):
 
     counts = serializers.DictField(child=serializers.IntegerField())
     changes = ChangeShape(many=True, help_text=f"The first {MOST_CHANGES:,}; `counts` has them all.")
-    others = OtherChangeShape(many=True, help_text="Multipliers and aliases.")
+    others = OtherChangeShape(many=True, help_text="Multipliers, aliases and agreements.")
     blocks = BlockShape(many=True)
     usage_touched = serializers.ListField(
         child=serializers.CharField(),
