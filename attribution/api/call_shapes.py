@@ -137,6 +137,7 @@ class SlotShape(serializers.Serializer[PriceSlot]):
     processing = serializers.CharField()
     speed = serializers.CharField()
     from_response_cache = serializers.BooleanField()
+    account = serializers.CharField(allow_blank=True, help_text="The provider's account that is billed.")
     context_over = serializers.IntegerField(help_text="Prompt tokens, exclusive.")
     context_upto = serializers.IntegerField(allow_null=True, help_text="Prompt tokens, inclusive.")
     schedule = serializers.CharField(allow_blank=True)

@@ -78,6 +78,7 @@ def _event(row: Row, seen: Counter[int]) -> dict[str, Any]:
         "region": _text(row, "RegionId"),
         "service_tier": _said(row, details, "x_ServiceTier"),
         "processing": "batch" if "batch" in told else None,
+        "account": slug(_text(row, "BillingAccountId") or "") or None,
         "usage": usage,
         "context_tokens": 1,
         "reported_cost": _cost(row),

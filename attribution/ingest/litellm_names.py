@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from attribution.ingest.otlp.names import OURS
+from attribution.ingest.otlp.names import AMBIGUOUS, OURS
 
 FAILURE = "failure"
 # How many attempts the router made before this one: in its own group, and in others.
@@ -58,7 +58,12 @@ _OPERATIONS = {
 }
 # What a provider charges for: such a call that succeeded has used something, whether or not it is told.
 CHARGED = frozenset(_OPERATIONS.values()) - {"moderation", RETRIEVED}
-_SLUGS = frozenset(OURS[:9])
+# Our names as a request may say them.
+_SAID = {
+    **{name: name for name in OURS if name not in AMBIGUOUS},
+    **{f"finops.{name}": name for name in AMBIGUOUS},
+}
+_SLUGS = frozenset(OURS) - {"end_user", "session_id", "task_id"}
 _HEADER = "x-finops-"
 _NO_SLUG = re.compile(r"[^\w.:/@+#-]+")
 _NO_TAG_KEY = re.compile(r"[^a-z0-9_.-]+")
@@ -133,8 +138,7 @@ class Said:
         found: dict[str, str] = {}
         kept: dict[str, str] = {}
         for name, value in (*_of_headers(headers), *_of_metadata(metadata), *_of_tags(tags)):
-            ours = name.replace("-", "_").lower()
-            if ours in OURS:
+            if ours := _SAID.get(name.replace("-", "_").lower()):
                 found.setdefault(ours, slug(value) if ours in _SLUGS else value[:_LONGEST])
             else:
                 kept.setdefault(_NO_TAG_KEY.sub("-", name.lower())[:_LONGEST_KEY], value[:_LONGEST_VALUE])
@@ -166,7 +170,12 @@ def _of_headers(headers: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
 
 
 # The gateway's headers.
-_SHORT = {"task": "task_id", "session": "session_id", "user": "end_user"}
+_SHORT = {
+    "task": "task_id",
+    "session": "session_id",
+    "user": "end_user",
+    **{name: f"finops.{name}" for name in AMBIGUOUS},
+}
 
 
 def _of_metadata(metadata: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:

@@ -26,6 +26,7 @@ DIMENSIONS = (
     Dimension("model", "Model"),
     Dimension("model_tier", "Model tier"),
     Dimension("service_tier", "Service tier"),
+    Dimension("account", "Account"),
     Dimension("workflow", "Workflow"),
     Dimension("step", "Step"),
     Dimension("prompt_version", "Prompt version"),

@@ -89,6 +89,7 @@ def _put(form: ContractForm, actor: str) -> bool:
             aliases=told["aliases"],
             teams=told["teams"],
             owner=told["owner"],
+            account=told["account"],
         )
     except FinopsError as error:
         form.refuse(error)

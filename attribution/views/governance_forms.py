@@ -172,6 +172,12 @@ class ContractForm(OurForm):
 
     source = forms.CharField(max_length=contracts.LONGEST, help_text="As its events name it.")
     owner = forms.CharField(max_length=254, required=False, help_text="Whom to ask about its events.")
+    account = forms.CharField(
+        max_length=contracts.LONGEST,
+        required=False,
+        label="Account that is billed",
+        help_text="The provider's account, of calls that name none. Calls that are booked keep theirs.",
+    )
     mode = forms.ChoiceField(choices=ContractMode.choices, label="An event that breaks it")
     required_keys = forms.MultipleChoiceField(
         required=False,
@@ -213,6 +219,7 @@ class ContractForm(OurForm):
         return {
             "source": contract.source,
             "owner": contract.owner,
+            "account": contract.account,
             "mode": contract.mode,
             "required_keys": contract.required,
             "allowed": written(contract.allowed),

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 
 from django.db import InterfaceError, OperationalError
 
-from attribution.ingest.otlp.names import FIELDS, METADATA, OURS, RESOURCE_WORDS, USUAL, Index, index_of
+from attribution.ingest.otlp.names import (
+    AMBIGUOUS,
+    FIELDS,
+    METADATA,
+    OURS,
+    RESOURCE_WORDS,
+    USUAL,
+    Index,
+    index_of,
+)
 from attribution.models.spans import SpanAttribute
 from finops.core import outage
 
@@ -44,7 +53,8 @@ def _own_spellings(name: str) -> tuple[str, ...]:
 
 
 def _in_metadata(name: str) -> tuple[str, ...]:
-    return tuple(f"{place}{word}" for place in METADATA for word in (f"finops.{name}", name))
+    words = (f"finops.{name}",) if name in AMBIGUOUS else (f"finops.{name}", name)
+    return tuple(f"{place}{word}" for place in METADATA for word in words)
 
 
 _LOOK_AGAIN_SECONDS = 5.0

@@ -207,10 +207,14 @@ OURS = (
     "prompt_version",
     "release",
     "customer",
+    "account",
     "end_user",
     "session_id",
     "task_id",
 )
+# Words that others use for something else, as for their customers' accounts: ours only with ``finops.``
+# before them.
+AMBIGUOUS = frozenset({"account"})
 # How others call two of them; after our own spellings.
 USUAL = {"end_user": END_USER, "session_id": SESSION}
 # In front of our name, with and without ``finops.`` before it.

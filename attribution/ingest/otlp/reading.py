@@ -201,7 +201,10 @@ def _ours(told: Told) -> dict[str, str]:
 def _of_metadata(attribute: Value) -> Attributes:
     """Our names in a JSON object of the user's own."""
     metadata = _json_object(attribute)
-    found = {name: metadata.get(f"finops.{name}", metadata.get(name)) for name in names.OURS}
+    found = {
+        name: metadata.get(f"finops.{name}", None if name in names.AMBIGUOUS else metadata.get(name))
+        for name in names.OURS
+    }
     return {name: value for name, value in found.items() if value is not None}
 
 
