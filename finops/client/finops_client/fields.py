@@ -48,6 +48,7 @@ class Names(TypedDict, total=False):
     prompt_version: str | None
     release: str | None
     customer: str | None
+    account: str | None
     end_user: str | None
     session_id: str | None
     task_id: str | None
