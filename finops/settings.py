@@ -239,6 +239,9 @@ SPECTACULAR_SETTINGS = {
         "PriceBlockKindEnum": "pricing.models.BlockKind",
         "PriceChangeKindEnum": ["new", "changed", "ended"],
         "PriceVersionStatusEnum": "pricing.models.VersionStatus",
+        "CommitmentKindEnum": "pricing.models.CommitmentKind",
+        "CreditKindEnum": "pricing.models.CreditKind",
+        "AttributeToEnum": "pricing.models.AttributeTo",
     },
 }
 

@@ -17,7 +17,7 @@ from pricing.models import AttributeTo, Commitment, CommitmentKind, Credit, Cred
 from pricing.shapes import Strict
 
 Json = dict[str, Any]  # Any: JSON
-Entered = TypeVar("Entered", Commitment, Credit, Tax)
+Entered = TypeVar("Entered", bound=Commitment | Credit | Tax)
 _ATTRIBUTE = "attribute_to"
 # Other names of fields, as other parts of the product say them.
 _ALIASES = {"effective_from": "starts_on", "effective_to": "ends_on"}
@@ -46,8 +46,8 @@ class TermBody(Strict):
     ends_on = serializers.DateField(
         required=False, help_text="The first day without it; or say `effective_to`."
     )
-    effective_from = serializers.DateField(required=False, write_only=True)
-    effective_to = serializers.DateField(required=False, write_only=True)
+    effective_from = serializers.DateField(required=False)
+    effective_to = serializers.DateField(required=False)
     currency = serializers.CharField(
         default="USD", help_text="Of the amounts. Converted by the booked rate of the month it starts in."
     )

@@ -22,7 +22,7 @@ from pricing import fx
 from pricing.models import Commitment, CommitmentKind, Credit, Tax, Term
 from pricing.term_rules import AMOUNTS, problems_of
 
-Entered = TypeVar("Entered", Commitment, Credit, Tax)
+Entered = TypeVar("Entered", bound=Commitment | Credit | Tax)
 IsTeam = Callable[[str], bool]
 _LARGEST = Decimal(10) ** 18  # what an amount in dollars stays below
 # What a row says of itself, not of what was agreed.
@@ -96,7 +96,7 @@ def history(term: Entered) -> list[Entered]:
     while (following := type(term).objects.filter(replaces=rows[0]).first()) is not None:
         rows.insert(0, following)
     while rows[-1].replaces_id is not None:
-        rows.append(type(term).objects.get(pk=rows[-1].replaces_id))
+        rows.append(find(type(term), rows[-1].replaces_id))
     return rows
 
 

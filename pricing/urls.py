@@ -6,13 +6,18 @@ from django.urls import path
 
 from pricing import api_versions as versions
 from pricing.api import RateCall
+from pricing.api_agreements import AgreementOne, Agreements
 from pricing.api_book import Prices
+from pricing.api_fx import FxRates
 
 _ONE = "price_versions/<int:number>"
 
 urlpatterns = [
     path("prices", Prices.as_view(), name="prices"),
     path("prices/rate", RateCall.as_view(), name="prices-rate"),
+    path("fx_rates", FxRates.as_view(), name="fx-rates"),
+    path("price_agreements", Agreements.as_view(), name="price-agreements"),
+    path("price_agreements/<int:number>", AgreementOne.as_view(), name="price-agreement"),
     path("price_versions", versions.PriceVersions.as_view(), name="price-versions"),
     path("price_versions/import", versions.PriceVersionImport.as_view(), name="price-versions-import"),
     path(_ONE, versions.PriceVersionOne.as_view(), name="price-version"),

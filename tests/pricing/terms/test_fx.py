@@ -26,13 +26,13 @@ rates = st.decimals("0.000001", "999999", places=12)
 
 
 @pytest.fixture
-def october() -> Iterator[time_machine.Coordinates]:
+def october() -> Iterator[time_machine.Traveller]:
     with time_machine.travel(MID_OCTOBER, tick=True) as clock:
         yield clock
 
 
 @pytest.mark.django_db
-def test_a_rate_of_this_month_is_replaced_and_remembered(october: time_machine.Coordinates) -> None:
+def test_a_rate_of_this_month_is_replaced_and_remembered(october: time_machine.Traveller) -> None:
     first, is_new = fx.book_rate("eur", OCTOBER, Decimal("0.92"), source="ECB", by="fin@example.com")
     again, is_again = fx.book_rate("EUR", date(2026, 10, 31), Decimal("0.920"), by="else@example.com")
     between = timezone.now()
@@ -50,7 +50,7 @@ def test_a_rate_of_this_month_is_replaced_and_remembered(october: time_machine.C
 
 
 @pytest.mark.django_db
-def test_a_past_month_is_booked_late_but_never_again(october: time_machine.Coordinates) -> None:
+def test_a_past_month_is_booked_late_but_never_again(october: time_machine.Traveller) -> None:
     fx.book_rate("EUR", SEPTEMBER, Decimal("0.91"), by="a")
 
     with pytest.raises(Conflict, match="That month is over"):
@@ -93,7 +93,7 @@ def test_what_is_missing_is_named() -> None:
     ]
     assert (missing.value.status, unconverted.value.status) == (400, 422)
     assert fx.every_rate("USD", [OCTOBER]) == {OCTOBER: 1}
-    assert fx.to_usd(Decimal("12.5"), "USD", OCTOBER) == (Decimal("12.5"), 1)
+    assert fx.to_usd(Decimal("12.5"), "USD", OCTOBER) == (Decimal("12.5"), Decimal(1))
 
 
 @pytest.mark.django_db
