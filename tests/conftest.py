@@ -8,8 +8,12 @@ import hypothesis
 import pytest
 from pytest_django import Settings
 
+from tests.emptying import instead_of_flush
+
 # The hooks that start and end the run's own PostgreSQL; its address is set before Django looks.
 from tests.instance import pytest_configure, pytest_unconfigure  # noqa: F401
+
+instead_of_flush()
 
 # No deadlines: machines are shared. In CI the examples are the same every time, so that a change is
 # judged by what it changed; everywhere else they are new ones.

@@ -34,7 +34,7 @@ from attribution.models import rollups as rollup_models
 from attribution.verification import verify
 from finops.accounts.models import AuditEntry
 from finops.core.errors import Conflict, TooLarge, Unavailable
-from pricing.publishing import load_vendored
+from tests import price_list
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TABLES = sorted(
@@ -53,7 +53,7 @@ NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - t
 def directory(tmp_path: Path, settings: Any) -> None:
     settings.IMPORTS_DIR = tmp_path / "imports"
     writer.forget()
-    load_vendored()
+    price_list.load()
 
 
 def record(number: int, **fields: Any) -> dict[str, Any]:

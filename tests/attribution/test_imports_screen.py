@@ -18,7 +18,7 @@ from attribution.models import DataImport, ImportState
 from attribution.views import imports as screen
 from finops.accounts.models import Role, User
 from finops.accounts.people import add_person
-from pricing.publishing import load_vendored
+from tests import price_list
 
 pytestmark = pytest.mark.django_db(transaction=True)
 AT = (datetime.now(UTC) - timedelta(days=2)).replace(microsecond=0).isoformat()
@@ -39,7 +39,7 @@ MAPPED = {
 def directory(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.IMPORTS_DIR = tmp_path / "imports"
     writer.forget()
-    load_vendored()
+    price_list.load()
     # As without a broker: what waits is found by ``resume``.
     monkeypatch.setattr(screen, "_hand_over", lambda _number: None)
 

@@ -11,7 +11,6 @@ from typing import Literal, TypeVar
 
 import pytest
 from django.conf import settings
-from django.core.management import call_command
 from django.db import connection
 from django.test import Client, override_settings
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -23,6 +22,8 @@ from attribution.ingest import writer
 from attribution.organisation import today
 from finops.accounts.models import User
 from finops.demo.loading import Recipe, load
+from tests import price_list
+from tests.emptying import empty
 
 AXE = Path(__file__).parent / "vendor/axe-core-4.14.1/axe.min.js"
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or ""
@@ -57,14 +58,13 @@ def served(django_db_setup: None, chromium: Browser, django_db_blocker: DjangoDb
     """The address of a server with a small company in its books, for all tests of a module."""
     with django_db_blocker.unblock(), override_settings(STORAGES=_plain_storages()):
         writer.forget()
-        call_command("load_prices", verbosity=0)
+        price_list.load()
         load(Recipe(days=70, events=3_000, seed=7, until=today()))
         server = LiveServer("localhost")
         yield server.url
         server.stop()
-        call_command("flush", interactive=False, verbosity=0)
-        with connection.cursor() as cursor:  # tables that Django does not manage, so flush leaves them
-            cursor.execute("TRUNCATE call_event, call_unit")
+        empty()
+        with connection.cursor() as cursor:
             # The server's threads leave their connections open; the run could not drop its database.
             cursor.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"

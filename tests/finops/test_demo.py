@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import pytest
-from django.core.management import call_command
 from django.test import Client
 
 from attribution.ingest import writer
@@ -24,6 +23,7 @@ from finops.demo.calls import Calls, generate
 from finops.demo.events import bodies
 from finops.demo.loading import Recipe, load
 from finops.demo.story import LAUNCHED, REGRESSED, RUNAWAY, Story
+from tests import price_list
 
 UTC_ZONE = ZoneInfo("UTC")
 UNTIL = date(2026, 11, 24)
@@ -122,7 +122,7 @@ def test_the_story_can_be_seen_in_the_calls() -> None:
 def loaded(transactional_db: None) -> Iterator[list[dict[str, Any]]]:
     """The small demo in the books, and its events."""
     writer.forget()
-    call_command("load_prices", verbosity=0)
+    price_list.load()
     load(RECIPE)
     calls = generate(until=UNTIL, days=90, events=2_000, seed=7, zone=UTC_ZONE)
     yield [

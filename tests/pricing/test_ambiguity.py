@@ -16,8 +16,8 @@ from pricing.book import Book
 from pricing.entries import Alias, BookRow, Factor, UnitPrice
 from pricing.models import BookVersion, Price
 from pricing.patterns import matches, overlap
-from pricing.publishing import load_vendored
 from pricing.schedules import Schedule
+from tests import price_list
 from tests.pricing.books import vendored_book
 from tests.pricing.test_publishing import price, put
 
@@ -137,7 +137,7 @@ def test_publishing_refuses_what_is_ambiguous_within_a_list() -> None:
 
 @pytest.mark.django_db
 def test_publishing_refuses_what_is_ambiguous_beside_another_list() -> None:
-    load_vendored()
+    price_list.load()
     rival, rates = price("gpt-4o", "1")
     rival.provider = "openai"
 

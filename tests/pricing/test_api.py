@@ -12,8 +12,9 @@ from django.test import Client
 from finops.accounts.authentication import forget_keys
 from finops.accounts.models import ApiKey
 from pricing.models import Price
-from pricing.publishing import load_vendored, publish
+from pricing.publishing import publish
 from pricing.vendored import Catalogue
+from tests import price_list
 from tests.pricing.test_publishing import price
 
 pytestmark = pytest.mark.django_db
@@ -31,7 +32,7 @@ def headers(db: None) -> dict[str, str]:
 
 @pytest.fixture
 def ask(client: Client, headers: dict[str, str]) -> Ask:
-    load_vendored()
+    price_list.load()
 
     def post(expect: int = 200, **fields: object) -> Any:
         answer = client.post(URL, {**CALL, **fields}, content_type="application/json", headers=headers)
@@ -161,7 +162,7 @@ def test_stranger_is_refused(client: Client, db: None) -> None:
 
 
 def test_list_is_paged_by_cursor_and_filtered_by_both_times(client: Client, headers: dict[str, str]) -> None:
-    load_vendored()
+    price_list.load()
 
     def listed(**query: str) -> Any:
         return client.get("/api/v1/prices", query, headers=headers).json()

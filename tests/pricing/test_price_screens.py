@@ -21,8 +21,8 @@ from finops.accounts.people import add_person
 from pricing import drafts
 from pricing.facts import Facts
 from pricing.models import BookVersion, Price, Rate, SlotRate, VersionStatus
-from pricing.publishing import load_vendored
 from pricing.slots import SlotBook
+from tests import price_list
 from tests.pricing.test_drafts import TOMORROW, acknowledged, drafted, in_book
 from tests.pricing.test_publishing import price
 
@@ -241,7 +241,7 @@ def test_library_is_compared_on_the_page(finance: Client) -> None:
 def test_whole_book_is_shown_in_few_queries(
     finance: Client, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
-    load_vendored()
+    price_list.load()
 
     with django_assert_max_num_queries(16):
         answer = finance.get("/prices/")

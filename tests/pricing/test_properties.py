@@ -18,9 +18,9 @@ from finops.core.money import EXACT
 from pricing.book import Tariff
 from pricing.catalogue import published_book
 from pricing.facts import Facts, normalise
-from pricing.publishing import load_vendored
 from pricing.rating import Rating, Status, rate_usage
 from pricing.slots import SlotBook
+from tests import price_list
 from tests.pricing.books import vendored_book
 
 _FACTS = ("provider", "model", "host", "region", "service_tier", "processing", "speed")
@@ -171,7 +171,7 @@ BULK_SQL = """
 
 @pytest.fixture
 def book(db: None) -> SlotBook:
-    load_vendored()
+    price_list.load()
     return SlotBook()
 
 

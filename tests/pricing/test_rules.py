@@ -21,9 +21,9 @@ from finops.accounts.authentication import forget_keys
 from finops.accounts.models import ApiKey
 from finops.core.meters import USAGE_FIELDS
 from finops.core.money import EXACT, as_text
-from pricing.publishing import load_vendored
 from pricing.rating import Rating, rate_usage
 from pricing.raw_usage import read_usage
+from tests import price_list
 from tests.pricing.books import tariff
 from tests.pricing.test_vectors import usage_of
 
@@ -115,7 +115,7 @@ def asked_for(example: Example) -> Example:
 
 @pytest.mark.django_db
 def test_the_api_answers_every_example() -> None:
-    load_vendored()
+    price_list.load()
     forget_keys()
     _, secret = ApiKey.issue("ci", ["read"])
     caller = Client(headers={"Authorization": f"Bearer {secret}"})

@@ -18,9 +18,9 @@ from pricing import slots
 from pricing.catalogue import published_book
 from pricing.facts import Facts, normalise
 from pricing.models import PriceSlot, SlotRate
-from pricing.publishing import load_vendored
 from pricing.rating import Status, rate_usage
 from pricing.slots import SlotBook
+from tests import price_list
 
 pytestmark = pytest.mark.django_db
 
@@ -38,7 +38,7 @@ def resolve(book: SlotBook, *events: tuple[Facts, str, int]) -> list[int]:
 
 @pytest.fixture
 def book(db: None) -> SlotBook:
-    load_vendored()
+    price_list.load()
     return SlotBook()
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 from django.core.cache import cache
-from django.core.management import call_command
 from django.db import transaction
 from django.test import Client
 from pytest_django import DjangoDbBlocker
@@ -15,6 +14,7 @@ from attribution.ingest import writer
 from attribution.organisation import today
 from finops.accounts.models import User
 from finops.demo.loading import Recipe, load
+from tests import price_list
 
 EVENTS = 3_000
 
@@ -26,7 +26,7 @@ def company(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterat
     whole._from_testcase = True  # type: ignore[attr-defined]  # as Django's TestCase does: durable blocks may be inside
     with django_db_blocker.unblock(), whole:
         writer.forget()
-        call_command("load_prices", verbosity=0)
+        price_list.load()
         load(Recipe(days=70, events=EVENTS, seed=7, until=today()))
         yield
         transaction.set_rollback(True)

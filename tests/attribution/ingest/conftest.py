@@ -33,14 +33,6 @@ def _nothing_remembered() -> Iterator[None]:
     forget_keys()
 
 
-@pytest.fixture
-def committed(transactional_db: None) -> Iterator[None]:
-    """For tests that commit. Django empties the tables of its models afterwards; calls are in none."""
-    yield
-    with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE call_event, call_unit")
-
-
 def minutes_ago(minutes: float) -> str:
     """A time as clients write it."""
     return (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat()

@@ -114,7 +114,7 @@ def test_a_value_that_reads_like_the_other_ones_is_no_overflow(send: Send) -> No
     assert not DimensionOverflow.objects.exists()
 
 
-@pytest.mark.usefixtures("committed")
+@pytest.mark.usefixtures("transactional_db")
 def test_the_cap_holds_whichever_processes_the_values_arrive_in() -> None:
     """Each thread has books of its own, as a process has."""
     declare(most_values=20)
@@ -150,7 +150,7 @@ def test_the_cap_holds_whichever_processes_the_values_arrive_in() -> None:
     assert "(other)" in kept
 
 
-@pytest.mark.usefixtures("committed")
+@pytest.mark.usefixtures("transactional_db")
 def test_of_many_declarations_at_once_one_is_made() -> None:
     ready, told = threading.Barrier(4), list[str]()
 

@@ -63,7 +63,7 @@ def provider() -> Iterator[str]:
 
 
 def test_the_documented_wrapper_sends_every_call(
-    committed: None, live_server: LiveServer, provider: str
+    transactional_db: None, live_server: LiveServer, provider: str
 ) -> None:
     wrapper, use = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     names: dict[str, Any] = {"KEY": issue_key("docs")}

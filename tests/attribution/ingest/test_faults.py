@@ -43,7 +43,7 @@ def answers(process: subprocess.Popen[str]) -> list[list[int]]:
     return [[int(word) for word in line.split()] for line in out.splitlines()]
 
 
-@pytest.mark.usefixtures("committed")
+@pytest.mark.usefixtures("transactional_db")
 def test_the_same_events_from_four_processes_are_kept_once() -> None:
     settings = connection.settings_dict
     url = f"postgresql://{settings['USER']}@/{settings['NAME']}?host={settings['HOST']}"

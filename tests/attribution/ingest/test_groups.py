@@ -17,7 +17,7 @@ from attribution.ingest.post import Post
 from finops.core.errors import Unavailable
 from tests.attribution.ingest.conftest import event, rows
 
-pytestmark = pytest.mark.usefixtures("committed")
+pytestmark = pytest.mark.usefixtures("transactional_db")
 SENDER = Sender("app")
 
 

@@ -20,7 +20,7 @@ from django.test import Client
 
 from attribution.rollups import fold
 from finops.accounts.models import Scope
-from pricing.publishing import load_vendored
+from tests import price_list
 from tests.attribution.ingest.conftest import event, issue_key, rows
 
 pytestmark = pytest.mark.django_db
@@ -61,7 +61,7 @@ def test_the_sums_of_a_real_trace_are_those_of_pandas() -> None:
 
 
 def test_the_cost_of_a_real_trace_is_the_file_s_tokens_times_the_list_price(client: Client) -> None:
-    load_vendored()
+    price_list.load()
     truth = pd.read_csv(AZURE)
     price = Decimal("2.5") * int(truth.ContextTokens.sum()) + Decimal(10) * int(truth.GeneratedTokens.sum())
 

@@ -18,7 +18,7 @@ from django.test import Client
 from attribution.ingest.litellm import parse
 from attribution.rollups import fold
 from finops.accounts.models import Role, User
-from pricing.publishing import load_vendored
+from tests import price_list
 from tests.attribution.ingest.conftest import Answer, issue_key, rows
 
 pytestmark = pytest.mark.django_db
@@ -220,7 +220,7 @@ def test_how_a_call_failed_is_told_by_its_error(post: Post, error: str, status: 
 
 
 def test_an_answer_from_the_proxys_cache_costs_nothing(post: Post) -> None:
-    load_vendored()
+    price_list.load()
     post(payload(cache_hit=True))
     fold()
     assert rows("response_cache") == [(1,)]
@@ -230,7 +230,7 @@ NOTHING = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 
 
 def test_a_call_that_nobody_says_the_usage_of_is_never_free(post: Post, client: Client) -> None:
-    load_vendored()
+    price_list.load()
     untold = {**NOTHING, "metadata": {"usage_object": dict(NOTHING)}}
     post(
         payload("stream", **untold),
@@ -255,7 +255,7 @@ def test_a_call_that_nobody_says_the_usage_of_is_never_free(post: Post, client: 
 
 
 def test_calls_without_usage_stand_beside_the_totals_on_the_screens(post: Post, client: Client) -> None:
-    load_vendored()
+    price_list.load()
     now = time.time() - 60
     zeros = {**NOTHING, "metadata": {"usage_object": dict(NOTHING)}}
     post(payload("stream", startTime=now, endTime=now + 1, **zeros))

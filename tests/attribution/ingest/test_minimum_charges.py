@@ -11,7 +11,7 @@ from django.test import Client
 from attribution.ingest import writer
 from attribution.rollups import fold
 from finops.accounts.models import ApiKey
-from pricing.publishing import load_vendored
+from tests import price_list
 from tests.attribution.ingest.conftest import Send, event, issue_key
 
 pytestmark = pytest.mark.django_db
@@ -25,7 +25,7 @@ WHISPER: dict[str, Any] = {
 @pytest.fixture
 def reader(client: Client) -> Client:
     """A caller that may read, of the book as it is vendored."""
-    load_vendored()
+    price_list.load()
     writer.forget()
     _, secret = ApiKey.issue("reader", ["read"])
     return Client(headers={"Authorization": f"Bearer {secret}"})

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from attribution.ingest.usage_exports import anthropic_events, openai_events
 from attribution.models import Quarantined
 from attribution.rollups import fold
-from pricing.publishing import load_vendored
+from tests import price_list
 from tests.attribution.ingest.conftest import rows
 
 pytestmark = pytest.mark.django_db
@@ -186,7 +186,7 @@ def test_what_cannot_be_priced_right_is_refused_with_its_reason(tmp_path: Path) 
 
 
 def test_anthropic_counts_are_exclusive_and_its_searches_are_units(tmp_path: Path) -> None:
-    load_vendored()
+    price_list.load()
     import_events(written(tmp_path, report(anthropic_result())), "anthropic_usage")
 
     assert rows("input, cache_read, cache_write, cache_write_1h, output") == [(1_500, 200, 500, 1_000, 500)]
@@ -201,7 +201,7 @@ def test_anthropic_counts_are_exclusive_and_its_searches_are_units(tmp_path: Pat
 def test_the_window_of_a_row_decides_the_band_of_its_price(
     tmp_path: Path, window: str | None, a_million: int
 ) -> None:
-    load_vendored()
+    price_list.load()
     result = anthropic_result(
         uncached_input_tokens=50_000_000,
         cache_creation={},
@@ -219,7 +219,7 @@ def test_the_window_of_a_row_decides_the_band_of_its_price(
 
 
 def test_openai_rows_are_priced_by_the_mean_size_of_their_calls(tmp_path: Path) -> None:
-    load_vendored()
+    price_list.load()
     sums = {"input_cached_tokens": 0, "output_tokens": 0, "model": "gpt-6-astra", "service_tier": "standard"}
     small = openai_result(input_tokens=3_000_000, num_model_requests=3_000, **sums)
     large = openai_result(input_tokens=3_000_000, num_model_requests=10, api_key_id="key_2", **sums)
@@ -307,7 +307,7 @@ def focus_file(folder: Path, *found: Json) -> Path:
 
 
 def test_a_cached_conversation_in_focus_costs_what_its_worked_example_says(tmp_path: Path) -> None:
-    load_vendored()
+    price_list.load()
     file = focus_file(
         tmp_path,
         focus("500000", "Input Tokens"),

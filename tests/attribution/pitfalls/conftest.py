@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client
 
 from attribution.ingest import writer
@@ -18,7 +17,7 @@ from attribution.ingest.otlp import settling
 from attribution.ingest.otlp.mapping import forget_spellings
 from attribution.rollups import fold
 from finops.accounts.authentication import forget_keys
-from pricing.publishing import load_vendored
+from tests import price_list
 from tests.attribution.ingest.conftest import issue_key
 
 Row = dict[str, Any]  # Any: JSON
@@ -134,20 +133,12 @@ def logged(call_id: str, **said: Any) -> Row:
 
 
 @pytest.fixture
-def committed(transactional_db: None) -> Iterator[None]:
-    """For tests that commit. Calls are in no model, so Django does not empty their tables."""
-    yield
-    with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE call_event, call_unit")
-
-
-@pytest.fixture
 def product(db: None, client: Client) -> Iterator[Product]:
     """An empty one that knows the list prices."""
     remembered: tuple[Callable[[], object], ...] = (writer.forget, forget_keys, forget_spellings)
     for forget in remembered:
         forget()
-    load_vendored()
+    price_list.load()
     yield Product(client)
     for forget in remembered:
         forget()

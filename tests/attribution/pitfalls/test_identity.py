@@ -42,7 +42,7 @@ def test_a_storm_of_retries_counts_once_in_everything_derived(product: Product) 
     assert before["total"]["calls"] == product.costs()["total"]["calls"] == 1
 
 
-@pytest.mark.usefixtures("committed")
+@pytest.mark.usefixtures("transactional_db")
 def test_twenty_at_once_are_one() -> None:
     key = issue_key("storm")
     same = event()

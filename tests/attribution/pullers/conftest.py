@@ -14,10 +14,10 @@ from attribution.models import ProviderMapping
 from attribution.pullers import mappings
 from attribution.pullers.mappings import Mapped
 from attribution.pullers.providers import Provider, provider_of
-from tests.attribution.ingest.conftest import _nothing_remembered, committed
+from tests.attribution.ingest.conftest import _nothing_remembered
 from tests.attribution.pullers.upstream import Upstream
 
-__all__ = ["_nothing_remembered", "committed"]
+__all__ = ["_nothing_remembered"]
 WEB = {"provider": "openai", "name": "web", "api_keys": ["key_web"], "sources": ["shop"]}
 
 

@@ -26,7 +26,7 @@ from attribution.pullers.remainders import remainder
 from tests.attribution.pullers.conftest import in_the_books, mapped, rows
 from tests.attribution.pullers.upstream import Upstream
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("committed")]
+pytestmark = pytest.mark.django_db(transaction=True)
 DAYS = timedelta(days=3)
 COMPLETIONS = "/organization/usage/completions"
 Tell = Callable[..., None]

@@ -18,7 +18,7 @@ from attribution.pullers import booking
 from attribution.pullers.providers import midnight, provider_of
 from tests.attribution.pullers.conftest import in_the_books, mapped
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("committed")]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 COUNTS = st.fixed_dictionaries(
     {
