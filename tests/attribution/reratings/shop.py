@@ -17,6 +17,7 @@ from finops.core.meters import Usage
 from finops.core.money import EXACT, ZERO
 from finops.core.periods import Period
 from pricing import drafts
+from pricing.book import Book
 from pricing.catalogue import load_book
 from pricing.drafts import NothingChanged
 from pricing.facts import Facts, normalise
@@ -113,9 +114,9 @@ class Told:
     def facts(self) -> Facts:
         return Facts("acme", self.model)
 
-    def cost(self, known_at: datetime | None) -> Decimal:
-        """By the arithmetic, with the book of that time (None: now); zero where it has no price."""
-        tariff = load_book(known_at).tariff(normalise(self.facts))
+    def cost(self, known: Book) -> Decimal:
+        """By the arithmetic, with this book; zero where it has no price."""
+        tariff = known.tariff(normalise(self.facts))
         usage = Usage(input_tokens=self.input, output_tokens=self.output)
         units = {"web_search_calls": Decimal(self.searches)} if self.searches else {}
         return rate_usage(tariff, at=int(self.at.timestamp()), usage=usage, units=units).cost or ZERO
@@ -167,9 +168,10 @@ class Shop:
         self.told += calls
 
     def cost(self, known_at: datetime | None = None) -> Decimal:
-        """All calls by the arithmetic, one by one."""
+        """All calls by the arithmetic, one by one, with the book of that time (None: now)."""
+        known = load_book(known_at)
         with localcontext(EXACT):
-            return sum((call.cost(known_at) for call in self.told), ZERO)
+            return sum((call.cost(known) for call in self.told), ZERO)
 
 
 def booked(as_of: datetime | None = None) -> Decimal:
