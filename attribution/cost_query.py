@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from attribution.models.charges import ChargeKind
 from attribution.tag_names import key_of
 from finops.core.errors import FieldProblem, InvalidInput
 from finops.core.meters import Meter
@@ -29,6 +30,7 @@ class Place(StrEnum):
     ARRIVED = "arrived"  # dimension_set: what the call said
     SLOT = "slot"  # price_slot: what it is priced by
     CUSTOMER = "customer"
+    KIND = "kind"  # usage, or what a charge is for
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,8 @@ def _dimensions() -> dict[str, Dimension]:
         **{name: Dimension(name, Place.ARRIVED, sql) for name, sql in arrived.items()},
         **{name: Dimension(name, Place.SLOT, sql) for name, sql in slot.items()},
         "customer": Dimension("customer", Place.CUSTOMER, "customer.name"),
-        # Every charge of the books is usage until other kinds are booked.
-        "charge_kind": Dimension("charge_kind", Place.OWNER, "'usage'::text"),
+        # Of a call; a charge says its own.
+        "charge_kind": Dimension("charge_kind", Place.KIND, f"'{ChargeKind.USAGE}'::text"),
     }
 
 
@@ -77,13 +79,19 @@ def known_dimension(name: str) -> Dimension:
     return dimension_of(name) or DIMENSIONS[name]
 
 
-# Amounts, in the reporting currency: the measure and the column of slot_rate that prices it.
+# Amounts, in dollars: the measure and the column of slot_rate that prices it. What is billed for usage is
+# its contracted price; commitments, credits and taxes make the difference, as charges.
 COSTS: Mapping[str, str] = {
     "list_cost": "list_price",
     "contracted_cost": "contracted_price",
     "effective_cost": "effective_price",
+    "billed_cost": "contracted_price",
     "cache_savings": "saving_price",
 }
+# Those that a charge has, in columns of these names.
+CHARGED = ("list_cost", "contracted_cost", "effective_cost", "billed_cost")
+# Those that tell what was negotiated: a right of their own.
+NEGOTIATED = frozenset({"contracted_cost", "billed_cost"})
 COUNTS = ("calls", "errors", "retries", "tool_calls", "unpriced_calls")
 # Tokens under their wire names: totals are inclusive, so each is a sum of disjoint meters.
 TOKENS: Mapping[str, tuple[Meter, ...]] = {
@@ -114,6 +122,8 @@ TOKENS: Mapping[str, tuple[Meter, ...]] = {
 DISTINCT: Mapping[str, str] = {"tasks": "task_day", "active_users": "user_day"}
 PERCENTILES: Mapping[str, float] = {"p50_duration_ms": 0.50, "p95_duration_ms": 0.95}
 MEASURES = (*COSTS, *COUNTS, *TOKENS, *DISTINCT, *PERCENTILES)
+# What the books are kept in.
+DOLLARS = "USD"
 DEFAULT_MEASURES = ("effective_cost", "calls", "input_tokens", "output_tokens")
 
 # A histogram and the sets of different ones are kept by day.
@@ -127,6 +137,10 @@ class Filter:
     values: tuple[str, ...] = ()
     negated: bool = False
     empty: bool = False
+
+    def keeps(self, value: str | None) -> bool:
+        """Whether what has this value (None: none) is kept."""
+        return (self.empty if value is None else value in self.values) != self.negated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +160,8 @@ class CostQuery:
     measures: tuple[str, ...] = DEFAULT_MEASURES
     as_of: datetime | None = None
     visible_teams: frozenset[str] | None = None
+    currency: str = DOLLARS
+    by_kind: bool = False
 
     def __post_init__(self) -> None:
         problems = [
@@ -169,6 +185,12 @@ class CostQuery:
     @property
     def by_customer(self) -> bool:
         return "customer" in self.used
+
+    @property
+    def counts_usage(self) -> bool:
+        """Whether calls are asked about, not only charges."""
+        wanted = self.filters.get("charge_kind")
+        return wanted is None or wanted.keeps(ChargeKind.USAGE)
 
     @property
     def needs_calls(self) -> bool:

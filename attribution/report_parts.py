@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from attribution.cost_query import COSTS, COUNTS, TOKENS, CostQuery, Filter, Place, known_dimension
+from attribution.models.charges import ChargeKind
 from finops.core.meters import HOT_METERS, Meter
 
 HOT = tuple(meter.label for meter in HOT_METERS)
@@ -65,17 +66,19 @@ def filters_on(place: Place, query: CostQuery, statement: Statement) -> list[str
     ]
 
 
+USAGE = f"'{ChargeKind.USAGE}'::text"
+MONTH = "date_trunc('month', u.day::timestamp)::date"
 UNPRICED = "CASE WHEN hot_rate.slot_id IS NULL THEN calls ELSE 0 END"
-_HOT_VALUES = ", ".join(f"({meter.value}, {meter.label})" for meter in HOT_METERS)
-_SLOT_SUMS = ", ".join(f"sum({meter.label}) AS {meter.label}" for meter in HOT_METERS)
+HOT_VALUES = ", ".join(f"({meter.value}, {meter.label})" for meter in HOT_METERS)
+SLOT_SUMS = ", ".join(f"sum({meter.label}) AS {meter.label}" for meter in HOT_METERS)
 UNPRICED_QUANTITIES = f"""
     SELECT jsonb_object_agg(meter_id, quantity::text)
     FROM (
         SELECT meter_id, sum(quantity) AS quantity
         FROM (
             SELECT slot_id, v.meter_id, v.quantity
-            FROM (SELECT slot_id, {_SLOT_SUMS} FROM spent GROUP BY slot_id) slot_spent,
-                 LATERAL (VALUES {_HOT_VALUES}) v(meter_id, quantity)
+            FROM (SELECT slot_id, {SLOT_SUMS} FROM spent GROUP BY slot_id) slot_spent,
+                 LATERAL (VALUES {HOT_VALUES}) v(meter_id, quantity)
             UNION ALL
             SELECT slot_id, meter_id, quantity FROM unit_spent
         ) metered

@@ -8,92 +8,77 @@ of usage meet neither a text nor a price, and group rows and totals come from th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from attribution.cost_query import (
-    COSTS,
-    DISTINCT,
-    PERCENTILES,
-    CostQuery,
-    Granularity,
-    Place,
-    known_dimension,
-)
-from attribution.raw_sql import raw_durations, raw_named, raw_units, raw_usage
+from attribution.cost_query import COSTS, DISTINCT, PERCENTILES, CostQuery
+from attribution.report_charges import BY_KIND, charge_column, charged
+from attribution.report_frame import ReportSql
 from attribution.report_parts import (
     ADDITIVE,
+    MONTH,
     SUMMED,
     TOTAL,
     UNPRICED,
     UNPRICED_QUANTITIES,
+    USAGE,
     Statement,
     columns_of,
-    filters_on,
     hot_cost,
     known,
-    model_tiers,
-    owner_durations,
     pivot,
 )
-from attribution.tagging import splits_owners
-from finops.core.periods import bucket_minutes
 
 
-class CostSql:
+class CostSql(ReportSql):
     """Composes the statements of one question.
 
-    Every row of an answer has a level: 0 a group's bucket, 1 a group, 2 a bucket of all, 3 the total;
-    then its bucket, then the names of its group (k0, k1, ...), then what was asked.
+    ``rates`` convert its amounts: units of its currency for a dollar, by the first day of each month. A
+    month without one must have no costs.
     """
 
-    def __init__(self, query: CostQuery, zone: ZoneInfo) -> None:
-        self.query = query
-        self.zone = zone
-        self.owner_keys = self._keys_of(Place.OWNER, Place.ARRIVED)
-        self.slot_keys = self._keys_of(Place.SLOT)
-        by_customer = "customer" in query.group_by
-        # Groups are numbered; the names behind the numbers are joined at the end.
-        self.ranks = [
-            *(["og"] if self.owner_keys else []),
-            *(["sg"] if self.slot_keys else []),
-            *(["c"] if by_customer else []),
-        ]
-        self.has_bucket = query.granularity != Granularity.TOTAL
+    def __init__(self, query: CostQuery, zone: ZoneInfo, rates: Mapping[date, Decimal] | None = None) -> None:
+        super().__init__(query, zone)
+        self.rates = rates
 
     def usage(self) -> tuple[str, Mapping[str, Any]]:
         """Costs, counts and tokens; with the total what is unattributed and unpriced."""
         s = Statement()
         measures = [name for name in self.query.measures if name in ADDITIVE]
         # Effective cost is always there, for the coverage.
-        columns = {name: columns_of(name) for name in measures if name != "effective_cost"}
-        hot = "".join(f", {pair[0]} AS m_{name}" for name, pair in columns.items())
-        sparse = "".join(f", {pair[1]}" for pair in columns.values())
+        columns = {name: self._columns_of(name) for name in measures if name != "effective_cost"}
+        hot = "".join(f", {source[0]} AS m_{name}" for name, source in columns.items())
+        sparse = "".join(f", {source[1]}" for source in columns.values())
+        beside = "".join(f", {source[2]}" for source in columns.values())
         sums = "".join(f", sum(m_{name}) AS m_{name}" for name in columns)
         named = "".join(f", m_{name} AS {name}" for name in measures)
+        month, by_month = (f", {MONTH} AS m", ", m") if self.rates is not None else ("", "")
+        rate_of_month = self._rates(s)
+        by_kind = f", CASE WHEN level = {TOTAL} THEN ({BY_KIND}) END AS by_kind" if self.query.by_kind else ""
         sql = f"""
 WITH {self._owners(s)}{self._slots(s)},
 spent AS MATERIALIZED (
     SELECT o.g, u.slot_id, {self._bucket()} AS b, {self._customer()} AS c,
-           {", ".join(f"sum(u.{name}) AS {name}" for name in SUMMED)}
+           {", ".join(f"sum(u.{name}) AS {name}" for name in SUMMED)}{month}
     FROM {self._source("usage", (), SUMMED, s)} u
     JOIN owner o ON o.dimension_set_id = u.dimension_set_id AND u.day >= o.first_day AND u.day < o.end_day
-    WHERE {self._slot_condition()} AND {self._customer_condition(s)}
-    GROUP BY 1, 2, 3, 4
+    WHERE {self._is_counted(s)}
+    GROUP BY 1, 2, 3, 4{by_month}
     HAVING sum(u.calls) > 0
 ),
 unit_spent AS MATERIALIZED (
     SELECT o.g, u.slot_id, {self._bucket()} AS b, {self._customer()} AS c, u.meter_id,
-           sum(u.quantity) AS quantity
+           sum(u.quantity) AS quantity{month}
     FROM {self._source("unit", ("meter_id",), ("quantity",), s)} u
     JOIN owner o ON o.dimension_set_id = u.dimension_set_id AND u.day >= o.first_day AND u.day < o.end_day
-    WHERE {self._slot_condition()} AND {self._customer_condition(s)}
-    GROUP BY 1, 2, 3, 4, 5
+    WHERE {self._is_counted(s)}
+    GROUP BY 1, 2, 3, 4, 5{by_month}
     HAVING sum(u.quantity) > 0
 ),
 rate AS MATERIALIZED (
-    SELECT r.slot_id, r.meter_id, {", ".join(f"r.{column}" for column in COSTS.values())}
+    SELECT r.slot_id, r.meter_id, {", ".join(f"r.{column}" for column in dict.fromkeys(COSTS.values()))}
     FROM slot_rate r
     WHERE {known("r", self.query, s)} AND r.slot_id IN (SELECT slot_id FROM spent)
 ),
@@ -102,17 +87,21 @@ hot_rate AS MATERIALIZED (
     FROM rate
     GROUP BY slot_id
 ),
+{charged(self, s)},
 line AS (
-    SELECT g, slot_id, b, c, calls, {UNPRICED} AS unpriced_calls,
-           {hot_cost("effective_cost")} AS m_effective_cost{hot}
-    FROM spent LEFT JOIN hot_rate USING (slot_id)
+    SELECT g, slot_id, b, c, {USAGE} AS kind, calls, {UNPRICED} AS unpriced_calls, 0 AS charges,
+           {self._in_currency(hot_cost("effective_cost"))} AS m_effective_cost{hot}
+    FROM spent LEFT JOIN hot_rate USING (slot_id) {rate_of_month}
     UNION ALL
-    SELECT g, slot_id, b, c, 0, 0, quantity * effective_price{sparse}
-    FROM unit_spent LEFT JOIN rate USING (slot_id, meter_id)
+    SELECT g, slot_id, b, c, {USAGE}, 0, 0, 0, {self._in_currency("quantity * effective_price")}{sparse}
+    FROM unit_spent LEFT JOIN rate USING (slot_id, meter_id) {rate_of_month}
+    UNION ALL
+    SELECT g, slot_id, b, c, kind, 0, 0, charges, {self._in_currency(charge_column("effective_cost"))}{beside}
+    FROM charged {rate_of_month}
 ),
 answer AS (
     SELECT {self._level()} AS level, {self._listed()}{self._b()} AS b,
-           sum(calls) AS all_calls, sum(unpriced_calls) AS unpriced_calls,
+           sum(calls) AS all_calls, sum(charges) AS charges, sum(unpriced_calls) AS unpriced_calls,
            sum(calls) FILTER (WHERE unattributed) AS unattributed_calls,
            sum(m_effective_cost) AS m_effective_cost,
            sum(m_effective_cost) FILTER (WHERE unattributed) AS unattributed_cost{sums}
@@ -120,10 +109,10 @@ answer AS (
     GROUP BY GROUPING SETS ({self._sets()})
 )
 SELECT answer.level, answer.b{self._names()},
-       all_calls, unpriced_calls, unattributed_calls, unattributed_cost,
-       CASE WHEN level = {TOTAL} THEN ({UNPRICED_QUANTITIES}) END AS unpriced_quantities{named}
+       all_calls, charges, unpriced_calls, unattributed_calls, unattributed_cost,
+       CASE WHEN level = {TOTAL} THEN ({UNPRICED_QUANTITIES}) END AS unpriced_quantities{by_kind}{named}
 FROM answer {self._join_names()}
-WHERE all_calls > 0 OR level = {TOTAL}
+WHERE all_calls > 0 OR charges > 0 OR level = {TOTAL}
 """
         return sql, s.parameters
 
@@ -134,7 +123,7 @@ WHERE all_calls > 0 OR level = {TOTAL}
         levels = []
         for level, ranks, buckets in self._level_list():
             chosen = "".join(f"{name}, " for name in (*ranks, *buckets))
-            shown = "".join(f", {name if name in ranks else f'NULL::int AS {name}'}" for name in self.ranks)
+            shown = "".join(f", {name if name in ranks else _nothing(name)}" for name in self.ranks)
             bucket = "b" if buckets else "NULL::date AS b"
             group = f"GROUP BY {chosen.rstrip(', ')}" if chosen else ""
             levels.append(
@@ -144,12 +133,12 @@ WHERE all_calls > 0 OR level = {TOTAL}
         sql = f"""
 WITH {self._owners(s)}{self._slots(s)},
 seen AS MATERIALIZED (
-    SELECT DISTINCT {self._listed()}{self._bucket()} AS b, key
+    SELECT DISTINCT {self._listed_of_calls()}{self._bucket()} AS b, key
     FROM {self._named_ones(table, s)} u
     JOIN owner o ON o.dimension_set_id = u.dimension_set_id AND u.day >= o.first_day AND u.day < o.end_day
     {self._join_slots("u")}
     CROSS JOIN unnest(u.keys) AS key
-    WHERE {self._in_period(s)} AND {self._customer_condition(s)}
+    WHERE {self.in_period(s)} AND {self._is_counted(s)}
 ),
 answer AS ({" UNION ALL ".join(levels)})
 SELECT answer.level, answer.b{self._names()}, n AS {measure}
@@ -175,11 +164,11 @@ FROM answer {self._join_names()}
         sql = f"""
 WITH {self._owners(s)}{self._slots(s)},
 coarse AS MATERIALIZED (
-    SELECT {self._listed()}{self._bucket()} AS b, u.step, sum(u.calls)::float8 AS calls
+    SELECT {self._listed_of_calls()}{self._bucket()} AS b, u.step, sum(u.calls)::float8 AS calls
     FROM {self._durations(s)} u
     JOIN owner o ON o.dimension_set_id = u.dimension_set_id AND u.day >= o.first_day AND u.until <= o.end_day
     {self._join_slots("u")}
-    WHERE {self._customer_condition(s)}
+    WHERE {self._is_counted(s)}
     GROUP BY {self._listed()}b, u.step
 ),
 histogram AS (
@@ -203,192 +192,26 @@ FROM answer {self._join_names()}
 """
         return sql, s.parameters
 
-    def _named_ones(self, table: str, s: Statement) -> str:
-        return raw_named(table, **self._raw(s)) if self.query.by_customer else table
+    def _columns_of(self, measure: str) -> tuple[str, str, str]:
+        """How a measure is taken from a row of usage, of units, and of charges."""
+        sources = (*columns_of(measure), charge_column(measure))
+        if measure not in COSTS:
+            return sources
+        hot, sparse, beside = (self._in_currency(source) for source in sources)
+        return hot, sparse, beside
 
-    def _durations(self, s: Statement) -> str:
-        """The coarsest histogram that knows everything asked about: it has the fewest rows."""
-        in_period = self._in_period(s)
-        if self.query.by_customer:
-            return f"(SELECT *, day + 1 AS until FROM {raw_durations(**self._raw(s))} u WHERE {in_period})"
-        places = {known_dimension(name).place for name in self.query.used}
-        if not places <= {Place.OWNER} or splits_owners(self.query.period):
-            return f"(SELECT *, day + 1 AS until FROM duration_day u WHERE {in_period})"
-        if self.query.granularity == Granularity.DAY:
-            return f"(SELECT *, day + 1 AS until FROM duration_owner_day u WHERE {in_period})"
-        return owner_durations(self.query, s)
+    def _in_currency(self, amount: str) -> str:
+        return amount if self.rates is None else f"({amount}) * coalesce(fx.rate, 0)"
 
-    def _raw(self, s: Statement) -> dict[str, str]:
-        """What is needed to read single calls."""
-        start, end = (s.bind(instant) for instant in self.query.period.instants(self.zone))
-        return {"start": start, "end": end, "local": self._calendar(start, end, s)}
-
-    def _keys_of(self, *places: Place) -> list[str]:
-        return [name for name in self.query.group_by if known_dimension(name).place in places]
-
-    def _owners(self, s: Statement) -> str:
-        """owner: the sets asked about, their days and groups; owner_key: group by group."""
-        query = self.query
-        first, end = s.bind(query.period.first), s.bind(query.period.end)
-        where = [
-            known("a", query, s),
-            f"(a.valid_from IS NULL OR a.valid_from < {end})",
-            f"(a.valid_to IS NULL OR a.valid_to > {first})",
-            *filters_on(Place.OWNER, query, s),
-            *filters_on(Place.ARRIVED, query, s),
-        ]
-        if query.visible_teams is not None:
-            where.append(f"a.team = ANY({s.bind(sorted(query.visible_teams))}::text[])")
-        keys = "".join(f"{known_dimension(name).sql} AS o{i}, " for i, name in enumerate(self.owner_keys))
-        order = "".join(f"o{i}, " for i in range(len(self.owner_keys)))
-        group = f"dense_rank() OVER (ORDER BY {order.rstrip(', ')})::int AS og, " if order else ""
-        og = "og, " if order else ""
-        named = f",\nowner_name AS (SELECT DISTINCT og, {order.rstrip(', ')} FROM owner)" if order else ""
-        return f"""
-owner AS MATERIALIZED (
-    SELECT dimension_set_id, first_day, end_day, unattributed, {order}{group}
-           dense_rank() OVER (ORDER BY {order}unattributed)::int AS g
-    FROM (
-        SELECT a.dimension_set_id, {keys}a.team IS NULL AS unattributed,
-               coalesce(a.valid_from, '-infinity') AS first_day,
-               coalesce(a.valid_to, 'infinity') AS end_day
-        FROM attribution a JOIN dimension_set ds ON ds.id = a.dimension_set_id
-        WHERE {" AND ".join(where)}
-    ) asked
-),
-owner_key AS (SELECT DISTINCT g, {og}unattributed FROM owner){named}"""
-
-    def _slots(self, s: Statement) -> str:
-        """slot: the price slots asked about and their groups; nothing when all are, in one group."""
-        if not self._slots_matter():
+    def _rates(self, s: Statement) -> str:
+        """The month's rate of each row with a month."""
+        if self.rates is None:
             return ""
-        where = filters_on(Place.SLOT, self.query, s) or ["true"]
-        keys = "".join(f", {known_dimension(name).sql} AS s{i}" for i, name in enumerate(self.slot_keys))
-        order = ", ".join(f"s{i}" for i in range(len(self.slot_keys)))
-        group = f", {order}, dense_rank() OVER (ORDER BY {order})::int AS sg" if order else ""
-        named = f",\nslot_name AS (SELECT DISTINCT sg, {order} FROM slot)" if order else ""
-        tiers = join = ""
-        if "model_tier" in self.query.used:
-            tiers = f",\ntiers AS ({model_tiers(known('r', self.query, s))})"
-            join = "JOIN tiers ON tiers.id = s.id"
-        return f"""{tiers},
-slot AS MATERIALIZED (
-    SELECT id{group}
-    FROM (SELECT s.id{keys} FROM price_slot s {join} WHERE {" AND ".join(where)}) asked
-){named}"""
+        months, rates = s.bind(list(self.rates)), s.bind(list(self.rates.values()))
+        named = f"unnest({months}::date[], {rates}::numeric[]) AS booked (m, rate)"
+        return f"LEFT JOIN (SELECT m, rate FROM {named}) fx USING (m)"
 
-    def _slots_matter(self) -> bool:
-        return any(known_dimension(name).place == Place.SLOT for name in self.query.used)
 
-    def _slot_condition(self) -> str:
-        return "u.slot_id IN (SELECT id FROM slot)" if self._slots_matter() else "true"
-
-    def _join_slots(self, alias: str) -> str:
-        return f"JOIN slot ON slot.id = {alias}.slot_id" if self._slots_matter() else ""
-
-    def _in_period(self, s: Statement) -> str:
-        period = self.query.period
-        return f"u.day >= {s.bind(period.first)} AND u.day < {s.bind(period.end)}"
-
-    def _source(self, kind: str, plain: tuple[str, ...], summed: tuple[str, ...], s: Statement) -> str:
-        """The rollup to read, within the period, with the reporting day of each row."""
-        period = self.query.period
-        names = ", ".join(("dimension_set_id", "slot_id", *plain, *summed))
-        if self.query.granularity == Granularity.HOUR:
-            raw = self._raw(s)
-            if self.query.by_customer:
-                return raw_usage(summed, **raw) if kind == "usage" else raw_units(**raw)
-            return (
-                f"(SELECT day, bucket, {names} FROM {kind}_hour JOIN ({raw['local']}) local USING (bucket)"
-                f" WHERE bucket >= {raw['start']} AND bucket < {raw['end']})"
-            )
-        days = f"day >= {s.bind(period.first)} AND day < {s.bind(period.end)}"
-        if not self.query.by_customer:
-            return f"(SELECT day, {names} FROM {kind}_day WHERE {days})"
-        table = "customer_day" if kind == "usage" else "customer_unit_day"
-        named = f"SELECT day, customer_id, {names} FROM {table} WHERE {days}"
-        if self._named_customers_only():
-            return f"({named})"
-        # Calls without a customer are all calls less those with one.
-        minus = ", ".join(("dimension_set_id", "slot_id", *plain, *(f"-{name}" for name in summed)))
-        return (
-            f"({named} UNION ALL SELECT day, 0, {names} FROM {kind}_day WHERE {days}"
-            f" UNION ALL SELECT day, 0, {minus} FROM {table} WHERE {days})"
-        )
-
-    def _calendar(self, start: str, end: str, s: Statement) -> str:
-        """Each bucket and its reporting day: looked up, for a zone's rules are slow to ask a row."""
-        width = s.bind(timedelta(minutes=bucket_minutes(self.zone)))
-        return (
-            f"SELECT bucket, (bucket AT TIME ZONE {s.bind(self.zone.key)})::date AS day,"
-            f" {width}::interval AS width"
-            f" FROM generate_series({start}::timestamptz, {end}::timestamptz, {width}::interval) bucket"
-        )
-
-    def _named_customers_only(self) -> bool:
-        wanted = self.query.filters.get("customer")
-        return wanted is not None and not wanted.negated and not wanted.empty
-
-    def _customer_condition(self, s: Statement) -> str:
-        wanted = self.query.filters.get("customer")
-        if wanted is None:
-            return "true"
-        names = s.bind(list(wanted.values))
-        holds = f"u.customer_id IN (SELECT id FROM customer WHERE name = ANY({names}::text[]))"
-        if wanted.empty:
-            holds = f"({holds} OR u.customer_id = 0)"
-        return f"NOT {holds}" if wanted.negated else holds
-
-    def _customer(self) -> str:
-        return "u.customer_id" if "c" in self.ranks else "0"
-
-    def _bucket(self) -> str:
-        match self.query.granularity:
-            case Granularity.TOTAL:
-                return "NULL::date"
-            case Granularity.MONTH:
-                return "date_trunc('month', u.day::timestamp)::date"
-            case Granularity.DAY:
-                return "u.day"
-            case Granularity.HOUR:
-                if bucket_minutes(self.zone) == 60:
-                    return "u.bucket"
-                # Hours are counted from the local midnight where the offset is not a whole hour.
-                return f"date_bin('1 hour', u.bucket, u.day::timestamp AT TIME ZONE '{self.zone.key}')"
-
-    def _b(self) -> str:
-        return "b" if self.has_bucket else "NULL::date"
-
-    def _listed(self) -> str:
-        return "".join(f"{rank}, " for rank in self.ranks)
-
-    def _level_list(self) -> list[tuple[int, list[str], list[str]]]:
-        """(level, ranks, bucket) of everything that is totalled, the finest first."""
-        buckets = [["b"], []] if self.has_bucket else [[]]
-        ranks = [self.ranks, []] if self.ranks else [[]]
-        return [(2 * (not chosen) + (not bucket), chosen, bucket) for chosen in ranks for bucket in buckets]
-
-    def _sets(self, *more: str) -> str:
-        return ", ".join(
-            f"({', '.join((*ranks, *bucket, *more))})" for _, ranks, bucket in self._level_list()
-        )
-
-    def _level(self) -> str:
-        keys = f"2 * GROUPING({self.ranks[0]})" if self.ranks else "2"
-        return f"{keys} + {'GROUPING(b)' if self.has_bucket else '1'}"
-
-    def _names(self) -> str:
-        places = {
-            **{name: f"owner_name.o{i}" for i, name in enumerate(self.owner_keys)},
-            **{name: f"slot_name.s{i}" for i, name in enumerate(self.slot_keys)},
-            "customer": "customer.name",
-        }
-        return "".join(f", {places[name]} AS k{i}" for i, name in enumerate(self.query.group_by))
-
-    def _join_names(self) -> str:
-        joins = {
-            "og": "LEFT JOIN owner_name USING (og)",
-            "sg": "LEFT JOIN slot_name USING (sg)",
-            "c": "LEFT JOIN customer ON customer.id = answer.c",
-        }
-        return " ".join(joins[rank] for rank in self.ranks)
+def _nothing(rank: str) -> str:
+    """A rank's place in a row that is of all its groups."""
+    return f"NULL::{'text' if rank == 'kind' else 'int'} AS {rank}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -14,11 +14,13 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from attribution.cost_query import (
+    CHARGED,
     COSTS,
     COUNTS,
     DEFAULT_MEASURES,
     DIMENSIONS,
     DISTINCT,
+    DOLLARS,
     MEASURES,
     PERCENTILES,
     TOKENS,
@@ -31,6 +33,7 @@ from attribution.report_sql import CostSql
 from attribution.tag_names import never_declared
 from finops.core.errors import FieldProblem, InvalidInput
 from finops.core.meters import Meter
+from pricing.fx import rates
 from pricing.models import UnitMeter
 
 __all__ = [
@@ -67,7 +70,7 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One group: its buckets in order of time, only those with calls, and its own total.
+    """One group: its buckets in order of time, only those with calls or charges, and its own total.
 
     Totals of percentiles and of different users are taken over the whole period, not added up.
     """
@@ -94,19 +97,25 @@ class Coverage:
     # Quantities without a unit price, by the meter's public name.
     unpriced_quantities: Mapping[str, Decimal]
     unattributed_calls: int
-    unattributed_cost: Decimal | None  # effective cost, None: nothing of it is priced
+    # Effective cost, charges that are nobody's included; None: nothing of it is priced.
+    unattributed_cost: Decimal | None
     watermark: Watermark
 
 
 @dataclass(frozen=True, slots=True)
 class CostReport:
-    """The answer. ``groups`` are sorted by the first measure, largest first; ``buckets`` are over all."""
+    """The answer. ``groups`` are sorted by the first measure, largest first; ``buckets`` are over all.
+
+    ``kinds`` is what the total is made of, if the question asks: list, contracted, effective and billed
+    cost of each kind of charge, in dollars.
+    """
 
     query: CostQuery
     groups: tuple[Group, ...]
     buckets: tuple[Bucket, ...]
     total: Measures
     coverage: Coverage
+    kinds: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -135,14 +144,14 @@ def costs(query: CostQuery, *, zone: ZoneInfo | None = None) -> CostReport:
     """Answer the question. One statement for costs, counts and tokens, one for each other kind asked.
 
     Amounts are exact. ``zone`` is the reporting zone the books were opened with (None: the setting). Raises
-    InvalidInput for what single calls would have to tell that retention has taken, and for the tag of a
-    key that was never an allocation key.
+    InvalidInput for what single calls would have to tell that retention has taken, for the tag of a
+    key that was never an allocation key, and for a currency without a rate of a month with costs.
     """
     zone = zone or settings.REPORTING_TIME_ZONE
     _refuse_never_declared(query)
     if query.needs_calls:
         _refuse_if_dropped(query, zone)
-    sql = CostSql(query, zone)
+    sql = CostSql(query, zone, _rates(query, zone))
     sheet = _Sheet()
     with transaction.atomic():
         _prefer_hash_joins()
@@ -164,6 +173,23 @@ def watermark() -> Watermark:
         )
         complete_to, pending = cursor.fetchone()
     return Watermark(complete_to, int(pending))
+
+
+def _rates(query: CostQuery, zone: ZoneInfo) -> Mapping[date, Decimal] | None:
+    """The booked rate of each month; None where nothing is to be converted. Raises InvalidInput."""
+    if query.currency == DOLLARS:
+        return None
+    months = list(query.period.months())
+    booked = rates(query.currency, months, query.as_of)
+    if len(booked) < len(months):
+        by_month = replace(
+            query, currency=DOLLARS, granularity=Granularity.MONTH, group_by=(), measures=tuple(COSTS)
+        )
+        costly = [b.start for b in costs(by_month, zone=zone).buckets if any(b.measures.values())]
+        if missing := [f"{month:%Y-%m}" for month in costly if month not in booked]:
+            message = f"No rate of exchange of {query.currency} is booked for {', '.join(missing)}."
+            raise InvalidInput.field("currency", "no_rate", message)
+    return booked
 
 
 def _refuse_never_declared(query: CostQuery) -> None:
@@ -217,12 +243,12 @@ def _report(query: CostQuery, sheet: _Sheet) -> CostReport:
     total = _measures(query, sheet.total)
     if query.group_by:
         groups = [_group(query, key, sheet) for key in sheet.group_totals]
-    elif sheet.total.get("all_calls"):
+    elif sheet.total.get("all_calls") or sheet.total.get("charges"):
         groups = [Group((), buckets or (Bucket(None, total),), total)]
     else:
         groups = []
     groups.sort(key=lambda group: _dearest_first(query, group))
-    return CostReport(query, tuple(groups), buckets, total, _coverage(sheet.total))
+    return CostReport(query, tuple(groups), buckets, total, _coverage(sheet.total), _kinds(sheet.total))
 
 
 def _group(query: CostQuery, key: Key, sheet: _Sheet) -> Group:
@@ -255,14 +281,14 @@ def _value(name: str, row: Mapping[str, Any]) -> Decimal | int | float | None:
     if name in PERCENTILES:
         return None if value is None else round(float(value), 1)
     if name in COSTS:
-        # No calls cost nothing; calls without a price cost we do not know what.
-        return value if row.get("all_calls") else Decimal(0)
+        # No calls cost nothing; calls without a price, and without a charge, cost we do not know what.
+        return Decimal(0) if value is None and not row.get("all_calls") else value
     assert name in COUNTS or name in TOKENS or name in DISTINCT
     return int(value or 0)
 
 
 def _coverage(total: Mapping[str, Any]) -> Coverage:
-    unattributed = int(total.get("unattributed_calls") or 0)
+    unattributed, cost = int(total.get("unattributed_calls") or 0), total.get("unattributed_cost")
     quantities: dict[str, str] = json.loads(total.get("unpriced_quantities") or "{}")
     labels = meter_labels()
     return Coverage(
@@ -270,9 +296,17 @@ def _coverage(total: Mapping[str, Any]) -> Coverage:
         unpriced_calls=int(total.get("unpriced_calls") or 0),
         unpriced_quantities={labels[int(meter)]: Decimal(text) for meter, text in quantities.items()},
         unattributed_calls=unattributed,
-        unattributed_cost=total.get("unattributed_cost") if unattributed else Decimal(0),
+        unattributed_cost=Decimal(0) if cost is None and not unattributed else cost,
         watermark=watermark(),
     )
+
+
+def _kinds(total: Mapping[str, Any]) -> dict[str, dict[str, Decimal]]:
+    told: dict[str, list[str | None]] = json.loads(total.get("by_kind") or "{}")
+    return {
+        kind: {name: Decimal(text or 0) for name, text in zip(CHARGED, amounts, strict=True)}
+        for kind, amounts in told.items()
+    }
 
 
 def meter_labels() -> dict[int, str]:

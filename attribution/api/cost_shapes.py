@@ -41,7 +41,7 @@ BucketShape = type(
     "BucketShape",
     (MeasuresShape,),
     {
-        "__doc__": "One bucket of time, only if there were calls in it.",
+        "__doc__": "One bucket of time, only if there were calls or charges in it.",
         "start": serializers.CharField(
             help_text="First day (`2026-10-01`), or by the hour its first instant in UTC."
         ),
@@ -71,20 +71,22 @@ class CoverageShape(serializers.Serializer[dict[str, Any]]):
         child=ExactField(), help_text="By meter: what has no unit price, also of calls priced in part."
     )
     unattributed_calls = serializers.IntegerField()
-    unattributed_cost = ExactField(allow_null=True, help_text="Effective cost of calls without a team.")
+    unattributed_cost = ExactField(
+        allow_null=True, help_text="Effective, of calls and charges without a team."
+    )
     complete_to = InstantField(help_text="Everything received before is counted.")
     pending_calls = serializers.IntegerField(help_text="Acknowledged calls that are not counted yet.")
 
 
 class CostAnswer(serializers.Serializer[dict[str, Any]]):
-    """Costs by group and bucket. The total is that of all calls asked about, not a sum of a page."""
+    """Costs by group and bucket. The total is that of everything asked about, not a sum of a page."""
 
     def get_fields(self) -> dict[str, Any]:  # `from` is a word of the language
         period = {"from": serializers.DateField(), "to": serializers.DateField()}
         return {**period, **super().get_fields()}
 
     time_zone = serializers.CharField()
-    currency = serializers.CharField()
+    currency = serializers.CharField(help_text="Of every amount.")
     as_of = InstantField(help_text="The knowledge the answer rests on.")
     groups = GroupShape(many=True)
     total = MeasuresShape()

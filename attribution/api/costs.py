@@ -12,7 +12,14 @@ from rest_framework.views import APIView
 
 from attribution.api.cost_shapes import CostAnswer, cost_answer
 from attribution.api.questions import cost_query
-from attribution.cost_query import DEFAULT_MEASURES, DIMENSIONS, MEASURES, Granularity
+from attribution.cost_query import (
+    DEFAULT_MEASURES,
+    DIMENSIONS,
+    DOLLARS,
+    MEASURES,
+    NEGOTIATED,
+    Granularity,
+)
 from attribution.reports import costs
 from finops.accounts.permissions import Capability, principal_of, requires
 from finops.core.shapes import problem_answers
@@ -48,7 +55,14 @@ _PARAMETERS = [
         explode=False,
         description=f"Any of: {', '.join(MEASURES)}. Default: {', '.join(DEFAULT_MEASURES)}.",
     ),
-    OpenApiParameter("currency", str, description="The reporting currency; there are no exchange rates yet."),
+    OpenApiParameter(
+        "currency",
+        str,
+        default=DOLLARS,
+        description=(
+            "Each month's amounts are converted by the rate booked for it; a total is the sum of its months."
+        ),
+    ),
     OpenApiParameter(
         "as_of", OpenApiTypes.DATETIME, description="Answer with the prices and owners known at that time."
     ),
@@ -69,18 +83,19 @@ class Costs(APIView):
     def get(self, request: Request) -> Response:
         """Amounts are exact decimal strings. Whatever the grouping, the total is the same.
 
-        `contracted_cost` needs the right to see contracted prices. Callers bound to teams get what is
-        attributed to these.
+        `contracted_cost` and `billed_cost` need the right to see contracted prices. Callers bound to teams
+        get what is attributed to these. Charges beside usage (commitments, credits, taxes) are in every
+        group of their own and in the total; they are no calls, and of no customer.
         """
         principal = principal_of(request)
         query = cost_query(request.query_params, principal.visible_teams)
-        if "contracted_cost" in query.measures:
+        if not NEGOTIATED.isdisjoint(query.measures):
             principal.require(Capability.VIEW_CONTRACTED_PRICES)
         report = costs(query)
         answer = cost_answer(
             report,
             zone=settings.REPORTING_TIME_ZONE.key,
-            currency=settings.REPORTING_CURRENCY,
+            currency=query.currency,
             as_of=query.as_of or timezone.now(),
         )
         return Response(answer)

@@ -10,9 +10,10 @@ from typing import TypeVar
 from django.conf import settings
 from django.http import QueryDict
 
-from attribution.cost_query import DEFAULT_MEASURES, CostQuery, Filter, Granularity
+from attribution.cost_query import DEFAULT_MEASURES, DOLLARS, CostQuery, Filter, Granularity
 from finops.core.errors import FieldProblem, InvalidInput
 from finops.core.periods import Period
+from pricing.fx import checked_currency
 
 Value = TypeVar("Value")
 
@@ -115,7 +116,7 @@ def cost_query(given: QueryDict, visible_teams: frozenset[str] | None) -> CostQu
         parameters.refuse("granularity", "too_fine", message)
     filters = parameters.filters()
     as_of = parameters.read("as_of", instant, None)
-    parameters.read("currency", _currency, settings.REPORTING_CURRENCY)
+    currency = parameters.read("currency", _currency, DOLLARS)
     try:
         query = CostQuery(
             period=period,
@@ -125,6 +126,7 @@ def cost_query(given: QueryDict, visible_teams: frozenset[str] | None) -> CostQu
             measures=tuple(dict.fromkeys(parameters.words("measures"))) or DEFAULT_MEASURES,
             as_of=as_of,
             visible_teams=visible_teams,
+            currency=currency,
         )
     except InvalidInput as error:
         parameters.check(error.problems)
@@ -182,9 +184,10 @@ def _granularity(text: str) -> Granularity:
 
 
 def _currency(text: str) -> str:
-    if text != settings.REPORTING_CURRENCY:
-        raise ValueError(f"There is no exchange rate from {settings.REPORTING_CURRENCY} to {text}.")
-    return text
+    try:
+        return checked_currency(text)
+    except InvalidInput as error:
+        raise ValueError(error.detail) from error
 
 
 def _words(text: str) -> list[str]:

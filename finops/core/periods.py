@@ -59,6 +59,13 @@ class Period:
             yield span
             day = span.end
 
+    def months(self) -> Iterator[date]:
+        """The first day of each month that it touches."""
+        month = self.first.replace(day=1)
+        while month < self.end:
+            yield month
+            month = Period.month_of(month).end
+
     def before(self) -> Period:
         """What to compare with: the month before a whole month, else as many days just before."""
         if self.is_whole_month:

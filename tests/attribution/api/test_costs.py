@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.test import Client
 
 from attribution.reports import DIMENSIONS, MEASURES
+from finops.accounts.models import Role, User
+from pricing.fx import book_rate
 from tests.attribution.api.conftest import Caller
 
 pytestmark = pytest.mark.usefixtures("traffic")
@@ -112,7 +116,7 @@ def test_hours_start_at_instants_in_utc(reader: Client) -> None:
 def test_every_fault_of_a_question_is_named_at_once(reader: Client) -> None:
     url = (
         "/api/v1/costs?from=yesterday&granularity=minute&group_by=colour&measures=beauty&filter=team"
-        "&currency=EUR&as_of=2026-10-01T00:00:00&page=2"
+        "&currency=euros&as_of=2026-10-01T00:00:00&page=2"
     )
     response = reader.get(url)
 
@@ -154,3 +158,27 @@ def test_a_key_bound_to_a_team_sees_that_team_alone(caller: Caller) -> None:
 def test_without_a_key_or_its_scope_there_is_no_answer(client: Client, caller: Caller) -> None:
     assert client.get(URL).status_code == 401
     assert caller("ingest").get(URL).status_code == 403
+
+
+def test_amounts_are_converted_by_the_rate_booked_for_their_month(reader: Client) -> None:
+    problem = get(reader, "&currency=EUR", 400)
+    assert problem["errors"] == [
+        {
+            "field": "currency",
+            "code": "no_rate",
+            "message": "No rate of exchange of EUR is booked for 2026-10.",
+        }
+    ]
+
+    book_rate("EUR", date(2026, 10, 1), Decimal("0.9"), by="ann")
+    answer = get(reader, "&currency=EUR&measures=billed_cost")
+    assert (answer["currency"], answer["total"]) == ("EUR", {"billed_cost": "0.00405"})
+
+
+@pytest.mark.parametrize("measure", ["contracted_cost", "billed_cost"])
+def test_what_was_negotiated_needs_a_right_of_its_own(client: Client, measure: str) -> None:
+    engineer = User.objects.create_user("eve@example.com", role=Role.ENGINEER)
+    client.force_login(engineer)
+
+    assert client.get(f"{URL}&measures={measure}").status_code == 403
+    assert client.get(f"{URL}&measures=effective_cost").status_code == 200
