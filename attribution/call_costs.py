@@ -16,7 +16,7 @@ from attribution.report_parts import AsOf, Statement, known
 from attribution.reports import meter_labels
 from finops.core.meters import HOT_METERS, Meter
 from finops.core.money import EXACT, ZERO
-from pricing.models import Price
+from pricing.models import Agreement, Price
 from pricing.rating import Status
 
 
@@ -32,10 +32,19 @@ class CostLine:
     effective_price: Decimal | None = None
     saving_price: Decimal | None = None
     price_id: int | None = None
+    agreement_id: int | None = None
+
+    @property
+    def list_cost(self) -> Decimal | None:
+        return _times(self.quantity, self.list_price)
+
+    @property
+    def contracted_cost(self) -> Decimal | None:
+        return _times(self.quantity, self.contracted_price)
 
     @property
     def cost(self) -> Decimal | None:
-        """Effective cost, exact."""
+        """Effective cost, exact; before what commitments and volume bands make of the day."""
         return _times(self.quantity, self.effective_price)
 
 
@@ -83,6 +92,12 @@ def prices_of(costs: Sequence[CallCost]) -> dict[int, Price]:
     return Price.objects.select_related("version").in_bulk(ids)
 
 
+def agreements_of(costs: Sequence[CallCost]) -> dict[int, Agreement]:
+    """The agreements behind these costs, by id, each with its version."""
+    ids = {line.agreement_id for cost in costs for line in cost.lines if line.agreement_id is not None}
+    return Agreement.objects.select_related("version").in_bulk(ids) if ids else {}
+
+
 def _quantities(calls: Sequence[Located]) -> dict[UUID, list[tuple[int, Decimal]]]:
     quantities = {
         identity: [(meter.value, Decimal(row[meter.label])) for meter in HOT_METERS if row[meter.label]]
@@ -104,7 +119,7 @@ def _rates(slots: set[int], query: AsOf) -> dict[int, dict[int, dict[str, Any]]]
     s = Statement()
     sql = (
         "SELECT r.slot_id, r.meter_id, r.list_price, r.contracted_price, r.effective_price, r.saving_price,"
-        f" r.price_id FROM slot_rate r"
+        f" r.price_id, r.agreement_id FROM slot_rate r"
         f" WHERE r.slot_id = ANY({s.bind(list(slots))}) AND {known('r', query, s)}"
     )
     rates: dict[int, dict[int, dict[str, Any]]] = defaultdict(dict)

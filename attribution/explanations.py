@@ -1,15 +1,15 @@
-"""The chain behind one call's cost: usage, meters, unit prices and their source, the rule, the owner."""
+"""The chain behind one call's cost: usage, meters, unit prices, their source, agreement, rule and owner."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from attribution.call_costs import prices_of
+from attribution.call_costs import agreements_of, prices_of
 from attribution.calls import Call, find
 from attribution.models import Attribution
 from finops.core.errors import NotFound
-from pricing.models import Price, PriceSlot
+from pricing.models import Agreement, Price, PriceSlot
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class Explanation:
     call: Call
     slot: PriceSlot
     prices: dict[int, Price]  # by id, those its lines name
+    agreements: dict[int, Agreement]  # likewise
     attribution: Attribution
 
 
@@ -37,5 +38,6 @@ def explain(
         call=call,
         slot=PriceSlot.objects.get(pk=call.slot_id),
         prices=prices_of([call.cost]),
+        agreements=agreements_of([call.cost]),
         attribution=Attribution.objects.get(pk=call.attribution_id),
     )

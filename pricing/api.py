@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from finops.accounts.permissions import requires
+from finops.accounts.permissions import Capability, principal_of, requires
 from finops.core.errors import InvalidInput
 from finops.core.meters import Usage, inclusive
 from finops.core.shapes import problem_answers
@@ -56,6 +56,7 @@ class RateCall(APIView):
             processing=call["processing"],
             speed=used.speed or call["speed"],
             from_response_cache=call.get("response_cache") == "hit",
+            account=call["account"],
         )
         rating = rate_usage(
             published_book().tariff(normalise(facts)),
@@ -63,7 +64,9 @@ class RateCall(APIView):
             usage=used.usage,
             units=used.units,
         )
-        return Response(RateAnswer(_answer(rating)).data)
+        answer: dict[str, Any] = RateAnswer(_answer(rating)).data
+        may_see = principal_of(request).may(Capability.VIEW_CONTRACTED_PRICES)
+        return Response(answer if may_see else _at_list(answer))
 
 
 def _used(call: dict[str, Any]) -> Reading:
@@ -94,8 +97,16 @@ def _answer(rating: Rating) -> dict[str, Any]:
         "status": rating.status,
         "currency": "USD",
         "cost": rating.cost,
+        "contracted_cost": rating.contracted_cost,
         "cache_savings": rating.saving,
         "lines": rating.lines,
         "price": price,
         "reason": rating.quote.reason,
     }
+
+
+def _at_list(answer: dict[str, Any]) -> dict[str, Any]:
+    """Without what was negotiated."""
+    hidden = {"contracted_unit_price": None, "contracted_cost": None, "agreement": None}
+    lines = [{**line, **hidden} for line in answer["lines"]]
+    return {**answer, "contracted_cost": None, "lines": lines}

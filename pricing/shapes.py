@@ -105,6 +105,13 @@ class RateRequest(Strict):
     speed = serializers.CharField(max_length=32, required=False, default="", allow_blank=True)
     region = serializers.CharField(max_length=64, required=False, default="", allow_blank=True)
     host = serializers.CharField(max_length=64, required=False, default="", allow_blank=True)
+    account = serializers.CharField(
+        max_length=128,
+        required=False,
+        default="",
+        allow_blank=True,
+        help_text="The provider's account that is billed.",
+    )
     response_cache = serializers.ChoiceField(["hit", "miss"], required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -121,13 +128,26 @@ class RateRequest(Strict):
         return attrs
 
 
+class AgreementReference(serializers.Serializer[Any]):
+    """The agreement that makes the contracted price."""
+
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+
+
 class LineShape(serializers.Serializer[dict[str, Any]]):
-    """One meter of the call; `unit_price` and `cost` are null where no price is known."""
+    """One meter of the call; prices and costs are null where no price is known."""
 
     meter = serializers.CharField()
     quantity = ExactField()
-    unit_price = ExactField(allow_null=True, help_text="Dollars for a single unit.")
-    cost = ExactField(allow_null=True)
+    unit_price = ExactField(allow_null=True, help_text="The list's: dollars for a single unit.")
+    cost = ExactField(allow_null=True, help_text="At the list price.")
+    contracted_unit_price = ExactField(
+        allow_null=True,
+        help_text="What was negotiated; the list's where nothing was. Null: not for your eyes.",
+    )
+    contracted_cost = ExactField(allow_null=True)
+    agreement = AgreementReference(source="agreed", allow_null=True)
 
 
 class PriceReference(serializers.Serializer[dict[str, Any]]):
@@ -143,13 +163,16 @@ class PriceReference(serializers.Serializer[dict[str, Any]]):
 
 
 class RateAnswer(serializers.Serializer[dict[str, Any]]):
-    """What the call costs; `cost` leaves out what has no price, and is null when nothing has one."""
+    """What the call costs; costs leave out what has no price, and are null when nothing has one."""
 
     status = serializers.ChoiceField([status.value for status in Status])
     currency = serializers.CharField()
-    cost = ExactField(allow_null=True)
+    cost = ExactField(allow_null=True, help_text="At list prices, whatever was negotiated.")
+    contracted_cost = ExactField(
+        allow_null=True, help_text="After agreements, before volume bands. Null: not for your eyes."
+    )
     cache_savings = ExactField(
-        help_text="Against the same tokens without caching; negative for cache writes."
+        help_text="At contracted prices, against the same tokens without caching; negative for cache writes."
     )
     lines = LineShape(many=True)
     price = PriceReference(allow_null=True)

@@ -16,7 +16,7 @@ from attribution.explanations import Explanation
 from attribution.models.events import CallStatus
 from finops.core.meters import FIRST_UNIT_METER
 from finops.core.money import as_text
-from pricing.models import Price, PriceSlot
+from pricing.models import Agreement, Price, PriceSlot
 from pricing.rating import Status
 from pricing.shapes import ExactField, InstantField
 
@@ -38,6 +38,18 @@ class PriceReferenceShape(serializers.Serializer[dict[str, Any]]):
     """A row of the price book."""
 
     id = serializers.IntegerField()
+    effective_from = InstantField(allow_null=True)
+    effective_to = InstantField(allow_null=True)
+    published_at = InstantField(allow_null=True)
+    source = serializers.CharField()  # type: ignore[assignment]
+
+
+class AgreementReferenceShape(serializers.Serializer[dict[str, Any]]):
+    """What makes a contracted price differ from the list's."""
+
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    version = serializers.IntegerField(help_text="Of the price book.")
     effective_from = InstantField(allow_null=True)
     effective_to = InstantField(allow_null=True)
     published_at = InstantField(allow_null=True)
@@ -121,8 +133,11 @@ class CostLineShape(serializers.Serializer[dict[str, Any]]):
     list_price = ExactField(allow_null=True, help_text="Dollars for a single unit.")
     contracted_price = ExactField(allow_null=True)
     unit_price = ExactField(allow_null=True, help_text="What is effectively paid for a single unit.")
-    cost = ExactField(allow_null=True)
+    list_cost = ExactField(allow_null=True)
+    contracted_cost = ExactField(allow_null=True)
+    cost = ExactField(allow_null=True, help_text="Effective.")
     price = PriceReferenceShape(allow_null=True)
+    agreement = AgreementReferenceShape(allow_null=True)
 
 
 class SlotShape(serializers.Serializer[PriceSlot]):
@@ -205,7 +220,7 @@ def explanation_json(found: Explanation, *, contracted: bool) -> dict[str, Any]:
         "event": call_json(found.call, found.prices, contracted=contracted),
         "usage": _usage(cost),
         "price_slot": SlotShape(found.slot).data,
-        "lines": [_line(line, found.prices, contracted=contracted) for line in cost.lines],
+        "lines": [_line(line, found, contracted=contracted) for line in cost.lines],
         "status": cost.status.value,
         "cost": _text(cost.effective_cost),
         "currency": settings.REPORTING_CURRENCY,
@@ -234,15 +249,18 @@ def _costs(cost: CallCost, *, contracted: bool) -> dict[str, Any]:
     }
 
 
-def _line(line: CostLine, prices: dict[int, Price], *, contracted: bool) -> dict[str, Any]:
+def _line(line: CostLine, found: Explanation, *, contracted: bool) -> dict[str, Any]:
     return {
         "meter": line.meter,
         "quantity": as_text(line.quantity),
         "list_price": _text(line.list_price),
         "contracted_price": _text(line.contracted_price) if contracted else None,
         "unit_price": _text(line.effective_price),
+        "list_cost": _text(line.list_cost),
+        "contracted_cost": _text(line.contracted_cost) if contracted else None,
         "cost": _text(line.cost),
-        "price": _price(line.price_id, prices),
+        "price": _price(line.price_id, found.prices),
+        "agreement": _agreement(line.agreement_id, found.agreements) if contracted else None,
     }
 
 
@@ -256,6 +274,21 @@ def _price(price_id: int | None, prices: dict[int, Price]) -> dict[str, Any] | N
         "effective_to": _time(price.effective_to),
         "published_at": _time(price.version.published_at),
         "source": price.source,
+    }
+
+
+def _agreement(agreement_id: int | None, agreements: dict[int, Agreement]) -> dict[str, Any] | None:
+    if agreement_id is None:
+        return None
+    agreement = agreements[agreement_id]
+    return {
+        "id": agreement.pk,
+        "name": agreement.name,
+        "version": agreement.version_id,
+        "effective_from": _time(agreement.effective_from),
+        "effective_to": _time(agreement.effective_to),
+        "published_at": _time(agreement.version.published_at),
+        "source": agreement.source,
     }
 
 

@@ -42,6 +42,13 @@ def ask(client: Client, headers: dict[str, str]) -> Ask:
     return post
 
 
+def at_list(meter: str, quantity: str, unit_price: str | None, cost: str | None) -> dict[str, object]:
+    """The line of a meter for which nothing was negotiated."""
+    listed = {"unit_price": unit_price, "cost": cost}
+    contracted = {"contracted_unit_price": unit_price, "contracted_cost": cost, "agreement": None}
+    return {"meter": meter, "quantity": quantity, **listed, **contracted}
+
+
 def test_priced_call_shows_its_arithmetic_in_exact_strings(ask: Ask) -> None:
     answer = ask(usage={"input_tokens": 12345, "cache_read_tokens": 10000, "output_tokens": 678})
 
@@ -50,11 +57,12 @@ def test_priced_call_shows_its_arithmetic_in_exact_strings(ask: Ask) -> None:
         "status": "priced",
         "currency": "USD",
         "cost": "0.0251425",
+        "contracted_cost": "0.0251425",
         "cache_savings": "0.0125",
         "lines": [
-            {"meter": "input", "quantity": "2345", "unit_price": "0.0000025", "cost": "0.0058625"},
-            {"meter": "cache_read", "quantity": "10000", "unit_price": "0.00000125", "cost": "0.0125"},
-            {"meter": "output", "quantity": "678", "unit_price": "0.00001", "cost": "0.00678"},
+            at_list("input", "2345", "0.0000025", "0.0058625"),
+            at_list("cache_read", "10000", "0.00000125", "0.0125"),
+            at_list("output", "678", "0.00001", "0.00678"),
         ],
         "price": {
             "id": stored.pk,
@@ -81,12 +89,7 @@ def test_meter_without_a_price_is_left_out_and_said_so(ask: Ask) -> None:
     answer = ask(model="gpt-5-pro", usage={"input_tokens": 20_000, "cache_read_tokens": 10_000})
 
     assert (answer["status"], answer["cost"]) == ("partially_priced", "0.15")
-    assert answer["lines"][1] == {
-        "meter": "cache_read",
-        "quantity": "10000",
-        "unit_price": None,
-        "cost": None,
-    }
+    assert answer["lines"][1] == at_list("cache_read", "10000", None, None)
 
 
 def test_answer_of_the_own_cache_costs_nothing_and_saves_all(ask: Ask) -> None:
