@@ -109,7 +109,8 @@ def statement(calls: str) -> str:
             " GROUP BY day, customer_id, dimension_set_id, slot_id, meter_id",
         ),
         # What is charged beside usage has to follow.
-        "charge_due": "INSERT INTO charge_due (day) SELECT DISTINCT day FROM hourly JOIN calendar USING (bucket)",
+        "charge_due": "INSERT INTO charge_due (day)"
+        " SELECT DISTINCT day FROM hourly JOIN calendar USING (bucket)",
     }
     written = ",".join(f"\nto_{table} AS ({sql})" for table, sql in writes.items())
     return f"""

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from celery import shared_task
 from django.utils import timezone
 
-from attribution import identity_audit, imports, partitions, restating, rollups, verification
+from attribution import charging, identity_audit, imports, partitions, restating, rollups, verification
 from attribution.ingest.otlp import settling
 from attribution.pullers import pulling
 from attribution.pullers.client import PullFailed
@@ -28,6 +28,17 @@ def fold_batches() -> None:
     if result.calls:
         logger.info(
             "folded", extra={"calls": result.calls, "batches": result.batches, "seconds": result.seconds}
+        )
+
+
+@shared_task
+def derive_charges() -> None:
+    """Let charges beside usage follow what was booked, priced and agreed; nothing where nothing changed."""
+    derived = charging.derive()
+    if derived.charges:
+        logger.info(
+            "derived charges",
+            extra={"charges": derived.charges, "days": derived.days, "seconds": derived.seconds},
         )
 
 

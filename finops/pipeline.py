@@ -19,6 +19,12 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 1.0,
         "options": {"queue": "books", "expires": 2},
     },
+    # What commitments, volume bands, credits and taxes make of it: soon after usage, prices or terms changed.
+    "charges": {
+        "task": "attribution.tasks.derive_charges",
+        "schedule": 10.0,
+        "options": {"queue": "books", "expires": 10},
+    },
     # Calls whose slot a publication narrowed: soon after it, or after a worker that was killed at it.
     "prices": {
         "task": "attribution.tasks.settle_prices",
