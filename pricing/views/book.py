@@ -19,16 +19,17 @@ from finops.ui.exports import Cell, Column, Export, Format, Kind, respond
 from finops.ui.screens import sign_in
 from pricing.expiring import Expiry, expiring
 from pricing.models import BookVersion, Price, Rate, VersionStatus
+from pricing.views.contracted import Line, Negotiated
 from pricing.views.in_force import InForceForm, filters_of
-from pricing.views.shown import Shown, conditions, contracted_prices, shown
+from pricing.views.shown import conditions
 
 ON_A_PAGE = 100
 _BOOK = (("Prices", "pricing:prices"),)
 _NEGOTIATED = (
     ("Agreements", "pricing:agreements"),
-    ("Commitments", "pricing:commitments"),
-    ("Credits", "pricing:credits"),
-    ("Taxes", "pricing:taxes"),
+    ("Commitments", "attribution:commitments"),
+    ("Credits", "attribution:credits"),
+    ("Taxes", "attribution:taxes"),
     ("Exchange rates", "pricing:fx-rates"),
 )
 _UPKEEP = (
@@ -57,26 +58,27 @@ class BookForm(InForceForm):
 @require_safe
 @for_people(Capability.VIEW_COSTS)
 def prices(request: PersonRequest) -> HttpResponse:
-    """The book, one row a meter. Eight queries, and three more while prices are about to end."""
+    """The book, one row a meter. Nine queries, two more where anything is negotiated, and three more while
+    prices are about to end."""
     principal = principal_of_person(request.user)
     form = BookForm(request.GET)
     found = form.found()
     rates = _rates(found)
     page = Paginator(rates, ON_A_PAGE).get_page(request.GET.get("page"))
     sees_contracted = principal.may(Capability.VIEW_CONTRACTED_PRICES)
-    contracted = contracted_prices({rate.price_id for rate in page.object_list}) if sees_contracted else {}
+    negotiated = Negotiated.known() if sees_contracted else Negotiated()
     query = filters_of(request)
     context = {
         "tabs": tabs("pricing:prices", sees_contracted=sees_contracted),
         "form": form,
         "total": found.count(),
         "page": page,
-        "lines": [_line(shown(rate, contracted)) for rate in page.object_list],
+        "lines": [_line(negotiated.line(rate, form.at)) for rate in page.object_list],
         "query": query,
         "filtered": bool(query),
         "at": form.at,
         "when": request.GET.get("when", ""),
-        "has_contracted": bool(contracted),
+        "has_contracted": bool(negotiated),
         "expiring": _ending_for_good(),
         "version": BookVersion.objects.filter(status=VersionStatus.PUBLISHED).last(),
         "may_edit": principal.may(Capability.EDIT_PRICES),
@@ -99,10 +101,14 @@ def prices_export(request: HttpRequest, wanted: str) -> HttpResponseBase:
         Column("Effective from"), Column("Effective to"), Column("Known from", Kind.MOMENT),
         Column("Evidence"), Column("Source"),
     ]  # fmt: skip
+    sees_contracted = principal.may(Capability.VIEW_CONTRACTED_PRICES)
+    negotiated = Negotiated.known() if sees_contracted else None
+    if negotiated is not None:
+        columns += [Column("Contracted price USD", Kind.UNIT_PRICE), Column("Agreement"), Column("Accounts")]
     export = Export(
         name="prices",
         columns=columns,
-        rows=_rows(form),
+        rows=_rows(form, negotiated),
         about=[
             ("Prices", "as known now"),
             ("In force", form.at.isoformat() if not request.GET.get("when") else request.GET["when"]),
@@ -137,24 +143,32 @@ def _rates(found: QuerySet[Price]) -> QuerySet[Rate]:
     return Rate.objects.filter(price_id__in=ids).select_related("price__version").order_by(*_ORDER)
 
 
-def _line(line: Shown) -> tuple[Shown, Sequence[str]]:
-    return line, conditions(line.price)
+def _line(line: Line) -> tuple[Line, Sequence[str]]:
+    return line, conditions(line.shown.price)
 
 
-def _rows(form: BookForm) -> Iterator[Sequence[Cell]]:
-    rates = _rates(form.found())
+def _rows(form: BookForm, negotiated: Negotiated | None) -> Iterator[Sequence[Cell]]:
+    """A row a rate; where accounts have agreements of their own, one for each contracted price."""
+    rates, at = _rates(form.found()), form.at
     for rate in rates.iterator(chunk_size=1_000):
-        line, price = shown(rate), rate.price
-        yield [
+        line, price = (negotiated or Negotiated()).line(rate, at), rate.price
+        cells: list[Cell] = [
             price.provider,
             price.model,
             ", ".join(conditions(price)),
-            line.meter,
-            line.amount,
-            line.per,
+            line.shown.meter,
+            line.shown.amount,
+            line.shown.per,
             price.effective_from,
             price.effective_to,
             price.version.published_at,
             price.get_evidence_display(),
             price.source,
         ]
+        if negotiated is None:
+            yield cells
+            continue
+        if not line.is_negotiated_for_all:
+            yield [*cells, line.shown.amount, "", ""]
+        for one in line.contracted:
+            yield [*cells, one.amount, one.agreement.name, one.account]

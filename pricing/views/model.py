@@ -18,7 +18,8 @@ from pricing.expiring import expiring
 from pricing.models import ModelAlias, Multiplier, Price, VersionStatus
 from pricing.patterns import is_pattern, matches
 from pricing.views.book import tabs
-from pricing.views.shown import Shown, State, conditions, shown, state_of
+from pricing.views.contracted import Line, Negotiated
+from pricing.views.shown import State, conditions, state_of
 
 WIDTH = 1000
 _MARGIN = timedelta(days=120)
@@ -29,7 +30,7 @@ class Row:
     """One stored price: what it charges, when, and what is known of it."""
 
     price: Price
-    rates: Sequence[Shown]
+    lines: Sequence[Line]
     state: State
     start: int  # along the timeline
     width: int
@@ -42,11 +43,16 @@ class Track:
     conditions: Sequence[str]
     rows: Sequence[Row]
 
+    @property
+    def is_negotiated(self) -> bool:
+        """Whether an agreement holds for any of them."""
+        return any(line.contracted for row in self.rows for line in row.lines)
+
 
 @require_safe
 @for_people(Capability.VIEW_COSTS)
 def model(request: PersonRequest) -> HttpResponse:
-    """Every price the book ever said of ``?provider=`` and ``?model=``. Six queries."""
+    """Every price the book ever said of ``?provider=`` and ``?model=``. Nine queries."""
     provider, name = request.GET.get("provider", ""), request.GET.get("model", "")
     now = timezone.now()
     found = list(
@@ -59,7 +65,7 @@ def model(request: PersonRequest) -> HttpResponse:
     principal = principal_of_person(request.user)
     sees_contracted = principal.may(Capability.VIEW_CONTRACTED_PRICES)
     scale = _Scale(found, now)
-    tracks = _tracks(found, scale, now)
+    tracks = _tracks(found, scale, now, Negotiated.known() if sees_contracted else Negotiated())
     in_force = sum(1 for track in tracks for row in track.rows if row.state == State.IN_FORCE)
     context = {
         "tabs": tabs("pricing:prices", sees_contracted=sees_contracted),
@@ -68,6 +74,7 @@ def model(request: PersonRequest) -> HttpResponse:
         "model": found[0].model,
         "is_pattern": is_pattern(name),
         "tracks": tracks,
+        "has_contracted": any(track.is_negotiated for track in tracks),
         "total": len(found),
         "in_force": in_force,
         "expiring": [
@@ -97,12 +104,12 @@ class _Scale:
         return round(WIDTH * ((at - self.first) / (self.last - self.first)))
 
 
-def _tracks(prices: Sequence[Price], scale: _Scale, now: datetime) -> list[Track]:
+def _tracks(prices: Sequence[Price], scale: _Scale, now: datetime, negotiated: Negotiated) -> list[Track]:
     grouped: dict[Conditions, list[Row]] = {}
     for price in prices:
         start, end = scale.place(price.effective_from), scale.place(price.effective_to, WIDTH)
-        rates = [shown(rate) for rate in price.rates.all()]
-        row = Row(price, rates, state_of(price, now), start, max(end - start, 4))
+        lines = [negotiated.line(rate, now) for rate in price.rates.all()]
+        row = Row(price, lines, state_of(price, now), start, max(end - start, 4))
         grouped.setdefault(conditions_of(price), []).append(row)
     tracks = []
     for key in sorted(grouped):

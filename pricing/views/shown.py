@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, localcontext
@@ -14,7 +14,7 @@ from django.urls import reverse
 from finops.core.meters import Meter
 from finops.core.money import EXACT
 from pricing.conditions import each
-from pricing.models import Price, Rate, SlotRate, UnitMeter, Versioned, VersionStatus
+from pricing.models import Price, Rate, Versioned, VersionStatus
 
 MILLION = 1_000_000
 TOKENS = frozenset(meter.label for meter in Meter)
@@ -29,40 +29,29 @@ class Shown:
     amount: Decimal
     per: int
     minimum: Decimal | None = None
-    contracted: Decimal | None = None
 
     @property
     def unit(self) -> str:
-        if self.meter in TOKENS:
-            return "1M tokens"
-        return "1M" if self.per == MILLION else f"{self.per:,}" if self.per > 1 else "each"
+        return unit_of(self.meter, self.per)
 
     @property
     def model_url(self) -> str:
         return model_url(self.price.provider, self.price.model)
 
 
-def shown(rate: Rate, contracted: Mapping[tuple[int, str], Decimal] | None = None) -> Shown:
+def unit_of(meter: str, per: int) -> str:
+    """What an amount for ``per`` units of a meter is for, in words."""
+    if per == MILLION:
+        return "1M tokens" if meter in TOKENS else "1M"
+    return f"{per:,}" if per > 1 else "each"
+
+
+def shown(rate: Rate) -> Shown:
     """A rate for a million tokens, or for as many units as it states."""
     per = MILLION if rate.meter in TOKENS else rate.per
-    own = (contracted or {}).get((rate.price_id, rate.meter))
     with localcontext(EXACT):
         amount = each(rate) * per
-        agreed = None if own is None else own * per
-    return Shown(rate.price, rate.meter, amount, per, rate.minimum, agreed)
-
-
-def contracted_prices(prices: Iterable[int]) -> dict[tuple[int, str], Decimal]:
-    """What is paid in place of the list price of a single unit, by price and meter, where calls use it."""
-    names = {int(meter): meter.label for meter in Meter} | dict(UnitMeter.objects.values_list("id", "name"))
-    rates = SlotRate.objects.filter(price_id__in=list(prices), known_to=None).values_list(
-        "price_id", "meter_id", "list_price", "contracted_price"
-    )
-    return {
-        (price, names[meter]): contracted
-        for price, meter, listed, contracted in rates
-        if contracted != listed and meter in names
-    }
+    return Shown(rate.price, rate.meter, amount, per, rate.minimum)
 
 
 class State(StrEnum):

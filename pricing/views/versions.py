@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -11,6 +12,7 @@ from django.db.models import Count, Q
 from django.http import Http404, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from finops.accounts.permissions import Capability, principal_of_person
@@ -20,6 +22,7 @@ from pricing import drafts
 from pricing.diffs import ChangeKind, Diff, diff
 from pricing.in_use import usage_touched
 from pricing.models import BookVersion, VersionStatus
+from pricing.views.agreed import ShownAgreement, show
 from pricing.views.book import tabs
 
 ON_A_PAGE = 50
@@ -27,6 +30,27 @@ LEVELS = {
     VersionStatus.DRAFT: "warn", VersionStatus.REVIEWED: "warn", VersionStatus.PUBLISHED: "ok",
     VersionStatus.DISCARDED: "",
 }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedAgreement:
+    """An agreement without a version and with it."""
+
+    before: ShownAgreement | None
+    after: ShownAgreement | None
+
+    @property
+    def shown(self) -> ShownAgreement:
+        """The one that speaks for the change: the new one, where there is one."""
+        found = self.after or self.before
+        assert found is not None
+        return found
+
+    @property
+    def kind(self) -> ChangeKind:
+        if self.before is None:
+            return ChangeKind.NEW
+        return ChangeKind.CHANGED if self.after is not None else ChangeKind.ENDED
 
 
 @require_safe
@@ -105,6 +129,7 @@ def _page(
     request: PersonRequest, chosen: BookVersion, *, problem: str = "", status: int = 200
 ) -> HttpResponse:
     principal = principal_of_person(request.user)
+    sees_contracted = principal.may(Capability.VIEW_CONTRACTED_PRICES)
     changed = diff(chosen)
     kind = request.GET.get("kind", "")
     changes = changed.of_kind(ChangeKind(kind)) if kind in tuple(ChangeKind) else changed.changes
@@ -112,13 +137,15 @@ def _page(
     blocks = list(chosen.blocks.order_by("acknowledged_at", "kind", "provider", "model"))
     touched = usage_touched(chosen, changed) if chosen.is_open else []
     context = {
-        "tabs": tabs("pricing:versions", sees_contracted=principal.may(Capability.VIEW_CONTRACTED_PRICES)),
+        "tabs": tabs("pricing:versions", sees_contracted=sees_contracted),
         "version": chosen,
         "level": LEVELS[VersionStatus(chosen.status)],
         "kinds": _kinds(changed, kind),
         "kind": kind,
         "page": page,
-        "others": changed.others,
+        "others": _others(changed),
+        **_agreements(changed, sees_contracted=sees_contracted),
+        "has_prices": bool(changed.changes),
         "is_empty": changed.is_empty,
         "blocks": blocks,
         "waiting": sum(1 for block in blocks if block.acknowledged_at is None),
@@ -130,6 +157,28 @@ def _page(
         "problem": problem,
     }
     return render(request, "pricing/version.html", context, status=status)
+
+
+def _others(changed: Diff) -> list[tuple[ChangeKind, str]]:
+    """Multipliers and aliases; agreements, which are among them in words, have a table."""
+    agreed = {change.words for change in changed.agreements}
+    return [(kind, words) for kind, words in changed.others if words not in agreed]
+
+
+def _agreements(changed: Diff, *, sees_contracted: bool) -> dict[str, object]:
+    """What a version changes of what was negotiated; no more than how many to others."""
+    now = timezone.now()
+    lines = [
+        ChangedAgreement(
+            show(change.before, now) if change.before else None,
+            show(change.after, now) if change.after else None,
+        )
+        for change in changed.agreements
+        if sees_contracted
+    ]
+    # Findings tell of contracted prices too.
+    hides = bool(changed.agreements) and not sees_contracted
+    return {"agreements": lines, "agreements_total": len(changed.agreements), "hides_findings": hides}
 
 
 def _kinds(changed: Diff, chosen: str) -> list[tuple[str, int, bool]]:

@@ -7,7 +7,6 @@ from decimal import Decimal
 from io import BytesIO
 from typing import Any
 
-import numpy as np
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
@@ -19,9 +18,7 @@ from attribution import registry
 from finops.accounts.models import AuditEntry, Role, User
 from finops.accounts.people import add_person
 from pricing import drafts
-from pricing.facts import Facts
-from pricing.models import BookVersion, Price, Rate, SlotRate, VersionStatus
-from pricing.slots import SlotBook
+from pricing.models import BookVersion, Price, Rate, VersionStatus
 from tests import price_list
 from tests.pricing.test_drafts import TOMORROW, acknowledged, drafted, in_book
 from tests.pricing.test_publishing import price
@@ -80,7 +77,8 @@ def test_list_shows_what_is_in_force_on_a_day_and_can_be_narrowed(
         answer = finance.get("/prices/", query)
         assert answer.status_code == 200
         return [
-            (line.price.model, str(line.amount.normalize()), line.unit) for line, _ in answer.context["lines"]
+            (line.shown.price.model, str(line.shown.amount.normalize()), line.shown.unit)
+            for line, _ in answer.context["lines"]
         ]
 
     assert lines() == [("gpt-1", "3", "1M tokens"), ("x", "1E+1", "1,000")]
@@ -116,7 +114,7 @@ def test_model_page_tells_of_every_price_it_ever_had(finance: Client) -> None:
     answer = finance.get("/prices/model/?provider=acme&model=M")
 
     (track,) = answer.context["tracks"]
-    assert [(row.state, row.rates[0].amount) for row in track.rows] == [
+    assert [(row.state, row.lines[0].shown.amount) for row in track.rows] == [
         ("Later", 2),
         ("In force", 1),
         ("Superseded", 1),
@@ -191,23 +189,6 @@ def test_others_see_and_do_not_change(finance: Client, role: str, teams: list[st
         assert 'name="review"' not in text(answer)
     assert other.post(page_of(version), {"review": "1"}).status_code == 403
     assert other.post("/prices/import/", {"library": "1"}).status_code == 403
-
-
-@pytest.mark.parametrize(
-    ("role", "sees"), [(Role.ENGINEER, False), (Role.LEAD, True), (Role.VIEWER, True), (Role.FINANCE, True)]
-)
-def test_contracted_prices_are_for_those_who_may_see_them(role: str, sees: bool) -> None:
-    teams = ["x"] if role in (Role.ENGINEER, Role.LEAD) else []
-    if teams:
-        registry.create_team("x", name="X", actor="ann")
-    in_book(price("m", "1"))
-    SlotBook().resolve([Facts("acme", "m")], np.array([1_700_000_000_000_000]), np.array([10]))
-    SlotRate.objects.update(contracted_price=Decimal("0.0000007"))
-
-    answer = signed_in(role, *teams).get("/prices/")
-
-    assert ("Contracted" in text(answer)) is sees
-    assert ("$0.70" in text(answer)) is sees
 
 
 def test_sheet_uploaded_on_the_page_becomes_a_draft(finance: Client) -> None:
