@@ -53,10 +53,7 @@ class BandBody(Strict):
     rates = AgreedRateBody(many=True, required=False)
 
     def validate_rates(self, rates: list[Json]) -> list[Json]:
-        meters = [rate["meter"] for rate in rates]
-        if twice := sorted({meter for meter in meters if meters.count(meter) > 1}):
-            raise serializers.ValidationError(f"Stated twice: {', '.join(twice)}.", "duplicate")
-        return rates
+        return _each_once(rates)
 
     def validate(self, attrs: Json) -> Json:
         percent, rates = attrs.get("percent_off"), attrs.get("rates") or []
@@ -109,6 +106,12 @@ class AgreementBody(Strict):
     effective_to = InstantField(required=False, allow_null=True, default=None, help_text="Exclusive.")
     source = serializers.CharField(max_length=2_000, **_CONDITION)  # type: ignore[assignment]
     note = serializers.CharField(max_length=2_000, **_CONDITION)
+
+    def validate_rates(self, rates: list[Json]) -> list[Json]:
+        return _each_once(rates)
+
+    def validate_unit_prices(self, rates: list[Json]) -> list[Json]:
+        return _each_once(rates)
 
     def validate(self, attrs: Json) -> Json:
         for name in _LOWER:
@@ -185,6 +188,13 @@ def read_agreement(body: object) -> tuple[Terms | None, list[FieldProblem]]:
         for band in said.pop("bands")
     ]
     return (Agreement(**said), bands), []
+
+
+def _each_once(rates: list[Json]) -> list[Json]:
+    meters = [rate["meter"] for rate in rates]
+    if twice := sorted({meter for meter in meters if meters.count(meter) > 1}):
+        raise serializers.ValidationError(f"Stated twice: {', '.join(twice)}.", "duplicate")
+    return rates
 
 
 def _tier(attrs: Json) -> tuple[str, str]:
