@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from collections.abc import Iterator
+
+from django.urls import URLPattern, path
 
 from attribution.views import (
     explorer,
@@ -18,11 +20,27 @@ from attribution.views import (
     showback,
     span_attributes,
     subjects,
+    terms,
+    terms_edit,
     unattributed,
     usage,
 )
+from attribution.views.terms_kinds import SCREENS
 
 app_name = "attribution"
+
+
+def _terms() -> Iterator[URLPattern]:
+    """Commitments, credits and taxes: among the prices, but they know teams and what was used."""
+    for plural, screen in SCREENS.items():
+        path_of, said = f"prices/{plural}/", {"plural": plural}
+        one = f"{path_of}<int:number>/"
+        yield path(path_of, terms.term_list, said, name=plural)
+        yield path(f"{path_of}enter/", terms_edit.enter, said, name=f"{plural}-enter")
+        yield path(one, terms.term, said, name=screen.singular)
+        yield path(f"{one}correct/", terms_edit.correct, said, name=f"{screen.singular}-correct")
+
+
 urlpatterns = [
     path("costs/", explorer.explorer, name="explorer"),
     path("teams/<str:slug>/", subjects.team, name="team"),
@@ -59,6 +77,7 @@ urlpatterns = [
     path("reratings/", reratings.rerating_list, name="reratings"),
     path("reratings/<int:number>/", reratings.rerating, name="rerating"),
     path("reratings/<int:number>/export.<str:wanted>", reratings.rerating_export, name="rerating-export"),
+    *_terms(),
     path("imports/", imports.import_list, name="imports"),
     path("imports/<int:number>/", imports.import_entry, name="import"),
     path("imports/<int:number>/refused.csv", imports.refused_csv, name="import-refused"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from django.urls import URLPattern, path
 
+from attribution.api import terms
 from attribution.api.allocation_keys import AllocationKeyOne, AllocationKeys
 from attribution.api.calls import ExplainCall
 from attribution.api.contracts import SourceContractOne, SourceContracts
@@ -34,6 +35,16 @@ def _organisation() -> Iterator[URLPattern]:
         names, name = views_of(kind)
         yield path(kind.plural, names.as_view(), name=kind.plural)
         yield path(f"{kind.plural}/<path:slug>", name.as_view(), name=kind.singular)
+
+
+def _terms() -> Iterator[URLPattern]:
+    for kind in terms.KINDS:
+        one = f"{kind.plural}/<int:number>"
+        yield path(kind.plural, terms.list_of(kind).as_view(), name=kind.plural)
+        yield path(one, terms.one_of(kind).as_view(), name=kind.singular)
+        yield path(f"{one}/correct", terms.correct_of(kind).as_view(), name=f"{kind.singular}-correct")
+        yield path(f"{one}/end", terms.end_of(kind).as_view(), name=f"{kind.singular}-end")
+        yield path(f"{one}/withdraw", terms.withdraw_of(kind).as_view(), name=f"{kind.singular}-withdraw")
 
 
 urlpatterns: list[URLPattern] = [
@@ -65,5 +76,6 @@ urlpatterns: list[URLPattern] = [
     path("reratings/<int:number>/discard", ReratingDiscard.as_view(), name="rerating-discard"),
     path("ingest/litellm", litellm_log, name="ingest-litellm"),
     path("ingest/health", IngestHealthView.as_view(), name="ingest-health"),
+    *_terms(),
     *_organisation(),
 ]
