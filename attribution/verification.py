@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -17,7 +16,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from attribution import verification_sql as sql
-from attribution.cost_query import CostQuery
+from attribution.charging import checking
+from attribution.cost_query import CHARGED, CostQuery
 from attribution.models import Verification
 from attribution.partitions import raw_days
 from attribution.reports import costs
@@ -78,6 +78,7 @@ def _checks(raw_since: date | None) -> Iterator[Check]:
         yield _over(name, statement, list(_whole_reporting_days(days)))
     yield _batches(days)
     yield _identities(days)
+    yield _charges()
     for name, statement in sql.BOOK_CHECKS.items():
         yield _check(name, statement, {"zone": zone})
     yield _reports()
@@ -137,22 +138,34 @@ def _span(days: list[date]) -> tuple[datetime, datetime]:
     )
 
 
+def _charges() -> Check:
+    """What is charged beside usage, worked out from the beginning, is what incremental steps have left."""
+    checked, wrong = checking.compare()
+    return Check(
+        "charges are what their terms make of the books", checked, len(wrong), tuple(wrong[:_EXAMPLES])
+    )
+
+
 @transaction.atomic
 def _reports() -> Check:
     """Reports total the same whatever they are grouped by, and the same as the view of the books."""
     name = "every report has the total of the books"
     with connection.cursor() as cursor:
-        cursor.execute("SELECT min(day), max(day), coalesce(sum(calls), 0) FROM usage_day")
+        cursor.execute(
+            "SELECT min(day), max(day), coalesce(sum(calls), 0)"
+            " FROM (SELECT day, calls FROM usage_day"
+            "       UNION ALL SELECT day, 0 FROM charge WHERE known_to IS NULL) booked"
+        )
         first, last, calls = cursor.fetchone()
         if first is None:
             return Check(name, 0, 0)
-        cursor.execute("SELECT coalesce(sum(effective_cost), 0) FROM cost_day")
-        booked: Decimal = cursor.fetchone()[0]
+        cursor.execute(f"SELECT {', '.join(f'coalesce(sum({cost}), 0)' for cost in CHARGED)} FROM cost_day")
+        booked = (*cursor.fetchone(), calls)
     period = Period(first, last + timedelta(days=1))
     wrong = []
-    for group_by in ((), ("team", "feature"), ("model",), ("customer",)):
-        report = costs(CostQuery(period=period, group_by=group_by, measures=("effective_cost", "calls")))
-        found = (report.total["effective_cost"] or Decimal(0), report.total["calls"])
-        if found != (booked, calls):
-            wrong.append(f"by {group_by or 'nothing'}: {found}, books: {(booked, calls)}")
-    return Check(name, 4, len(wrong), tuple(wrong))
+    for group_by in ((), ("team", "feature"), ("model",), ("customer",), ("charge_kind",)):
+        report = costs(CostQuery(period=period, group_by=group_by, measures=(*CHARGED, "calls")))
+        found = tuple(amount or 0 for amount in report.total.values())
+        if found != booked:
+            wrong.append(f"by {group_by or 'nothing'}: {found}, books: {booked}")
+    return Check(name, 5, len(wrong), tuple(wrong))

@@ -202,7 +202,7 @@ BOOK_CHECKS = {
     "cost is quantity times price": _same(
         """SELECT day, slot_id, sum(list_cost) AS list_cost, sum(contracted_cost) AS contracted_cost,
                   sum(effective_cost) AS effective_cost
-           FROM cost_day GROUP BY 1, 2
+           FROM cost_day WHERE meter_id IS NOT NULL GROUP BY 1, 2
            HAVING sum(list_cost) IS NOT NULL""",
         """SELECT day, slot_id, sum(quantity * list_price) AS list_cost,
                   sum(quantity * contracted_price) AS contracted_cost,
@@ -220,10 +220,18 @@ BOOK_CHECKS = {
         "a.list_cost IS DISTINCT FROM b.list_cost OR a.contracted_cost IS DISTINCT FROM b.contracted_cost"
         " OR a.effective_cost IS DISTINCT FROM b.effective_cost",
     ),
+    "over a finished commitment effective cost is what was billed": _verdict(
+        """SELECT 'commitment ' || c.id FROM commitment c LEFT JOIN charge
+             ON charge.origin = 'commitment' AND charge.origin_id = c.id AND charge.known_to IS NULL
+           WHERE c.known_to IS NULL AND c.ends_on <= (SELECT max(today) FROM charging_state)
+           GROUP BY c.id HAVING sum(charge.effective_cost) <> sum(charge.billed_cost)""",
+        """SELECT count(*) FROM commitment
+           WHERE known_to IS NULL AND ends_on <= (SELECT max(today) FROM charging_state)""",
+    ),
     "hours cost what the days cost": _same(
-        "SELECT day, sum(effective_cost) AS cost FROM cost_hour GROUP BY 1",
-        "SELECT day, sum(effective_cost) AS cost FROM cost_day GROUP BY 1",
+        "SELECT day, sum(effective_cost) AS cost, sum(billed_cost) AS billed FROM cost_hour GROUP BY 1",
+        "SELECT day, sum(effective_cost) AS cost, sum(billed_cost) AS billed FROM cost_day GROUP BY 1",
         ("day",),
-        "a.cost IS DISTINCT FROM b.cost",
+        "a.cost IS DISTINCT FROM b.cost OR a.billed IS DISTINCT FROM b.billed",
     ),
 }

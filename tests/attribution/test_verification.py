@@ -9,10 +9,12 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from attribution import registry, rollups
-from attribution.models import Verification
+from attribution import registry, rollups, verification
+from attribution.models import Part, Verification
 from attribution.verification import verify
 from finops.core.meters import Meter
+from tests.attribution.charges import charge
+from tests.attribution.charging.world import prepaid
 from tests.attribution.factory import Call, book, dimension_set, price_slot
 
 pytestmark = pytest.mark.django_db
@@ -37,6 +39,7 @@ def _books() -> None:
         for n in range(6)
     )
     rollups.fold()
+    prepaid("1", "2")
 
 
 def failed() -> set[str]:
@@ -61,9 +64,21 @@ TWICE_PRICED = """
 DEARER_HOURS = """
     CREATE OR REPLACE VIEW cost_hour AS
     SELECT bucket, day, charge_kind, dimension_set_id, slot_id, meter_id, quantity, list_cost,
-           contracted_cost, effective_cost + 1 AS effective_cost, team, cost_centre, business_unit,
+           contracted_cost, effective_cost + 1 AS effective_cost, billed_cost,
+           team, cost_centre, business_unit,
            feature, tier, rule
     FROM cost_day, LATERAL (SELECT now() AS bucket) b"""
+
+
+def test_charges_are_in_the_books_as_they_are_in_the_reports() -> None:
+    day, made = NOON.date(), (dimension_set(source="commitments"), price_slot(model=""))
+    charge(day + timedelta(days=40), Part.PURCHASE, made, billed="9")
+    charge(day, Part.UNUSED, made, effective="3", known_to=NOON)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT charge_kind, sum(billed_cost), sum(effective_cost) FROM cost_hour GROUP BY 1")
+        assert [row for row in cursor.fetchall() if row[0] != "usage"] == [("commitment", 9, 0)]
+    assert verification._reports().failed == 0
 
 
 @pytest.mark.parametrize(
