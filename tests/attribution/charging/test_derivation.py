@@ -202,7 +202,7 @@ def found() -> dict[tuple[Any, ...], list[Decimal]]:
     return {key: charged for key, charged in seen.items() if any(charged)}
 
 
-@hypothesis_settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(uses, min_size=1, max_size=8),
     st.lists(uses, min_size=1, max_size=3),

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
 from django.db import connection
+from django.db.models import F
 
 from attribution.models import Charge, ChargeDue, UsageDay
 from finops.core.meters import HOT_METERS, Meter
-from pricing.models import Commitment, Credit, Tax
+from pricing.models import (
+    Agreement,
+    AgreementBand,
+    AgreementRate,
+    BookVersion,
+    Commitment,
+    Credit,
+    SlotRate,
+    Tax,
+    VersionStatus,
+)
 
 Term = TypeVar("Term", Commitment, Credit, Tax)
 FIRST = date(2026, 10, 1)
@@ -94,3 +105,24 @@ def _now() -> datetime:
         cursor.execute("SELECT clock_timestamp()")
         now: datetime = cursor.fetchone()[0]
     return now.astimezone(UTC)
+
+
+def agree(slots: Iterable[int], bands: Mapping[str, str | Mapping[str, str]], **fields: Any) -> Agreement:
+    """A published agreement with volume bands that makes the prices of these slots.
+
+    ``bands``: by their beginning, a percentage off or rates per million. The factory's list prices hold; the
+    band over 0 makes the contracted ones.
+    """
+    version = BookVersion.objects.create(label="agreed", content_hash="1")
+    fields = {"volume_of": "tokens", "band_mode": "whole", **fields}
+    made = Agreement.objects.create(version=version, name="volume", provider="openai", **fields)
+    for over, said in bands.items():
+        percent = Decimal(said) if isinstance(said, str) else None
+        band = AgreementBand.objects.create(agreement=made, over=Decimal(over), percent_off=percent)
+        if not isinstance(said, str):
+            for meter, price in said.items():
+                AgreementRate.objects.create(band=band, meter=meter, unit_price=Decimal(price))
+    BookVersion.objects.filter(pk=version.pk).update(status=VersionStatus.PUBLISHED, published_at=_now())
+    rates = SlotRate.objects.filter(slot_id__in=slots, known_to=None)
+    rates.update(agreement=made, contracted_price=F("list_price"))
+    return made
