@@ -10,9 +10,10 @@ quantities q and unit prices p before (0) and now (1), sums over the components,
     new    = Σ cost of the components that were not there before
     gone   = - Σ cost of the components that are no longer there
 
-They add up to the difference of the two costs exactly: volume and ``Σ q1·p0`` are rounded to 12
-decimals, the others are what is left. Quantities of different units (tokens, searches) never mix:
-each unit is explained by itself, then the effects are added.
+What no unit price says (commitments, credits, taxes, volume bands) is an effect of its own: the
+difference of these charges. All add up to the difference of the two costs exactly: volume and
+``Σ q1·p0`` are rounded to 12 decimals, the others are what is left. Quantities of different units
+(tokens, searches) never mix: each unit is explained by itself, then the effects are added.
 """
 
 from __future__ import annotations
@@ -48,11 +49,12 @@ class Effects:
     price: Decimal = ZERO
     new: Decimal = ZERO
     gone: Decimal = ZERO
+    charges: Decimal = ZERO
 
     @property
     def total(self) -> Decimal:
         with localcontext(EXACT):
-            return self.volume + self.mix + self.price + self.new + self.gone
+            return sum((getattr(self, f.name) for f in fields(self)), ZERO)
 
     def __add__(self, other: Effects) -> Effects:
         with localcontext(EXACT):
@@ -67,12 +69,19 @@ def explain(components: Iterable[Component]) -> Effects:
     return sum((_explain_unit(of_unit) for of_unit in by_unit.values()), Effects())
 
 
-def reason(effects: Effects, components: Sequence[Component]) -> str:
-    """The largest effect in words, naming the component that did most of it; "" without a change."""
+def reason(
+    effects: Effects, components: Sequence[Component], charges: Mapping[str, Decimal] | None = None
+) -> str:
+    """The largest effect in words, naming the component that did most of it; "" without a change.
+
+    ``charges`` is by how much each charge, as a reason names it, has changed.
+    """
     named = {field.name: getattr(effects, field.name) for field in fields(effects)}
     kind = max(named, key=lambda name: abs(named[name]))
     if not named[kind]:
         return ""
+    if kind == "charges":
+        return _charged(effects.charges, charges or {})
     came = _by_label(components, lambda one: one.cost_now if not _stays(one) else ZERO)
     went = _by_label(components, lambda one: one.cost_before if not _stays(one) else ZERO)
     if kind in ("new", "gone"):
@@ -85,6 +94,13 @@ def reason(effects: Effects, components: Sequence[Component]) -> str:
         "mix": f"{'Dearer' if up else 'Cheaper'} mix, mostly {label}",
         "price": f"{'Higher' if up else 'Lower'} unit prices, mostly {label}",
     }[kind]
+
+
+def _charged(change: Decimal, charges: Mapping[str, Decimal]) -> str:
+    moved = f"{'More' if change > 0 else 'Less'} charged beside usage"
+    if not charges:
+        return moved
+    return f"{moved}, mostly {max(charges, key=lambda label: abs(charges[label]))}"
 
 
 def _replacement(came: Mapping[str, Decimal], went: Mapping[str, Decimal]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from django.urls import URLPattern, path
 
 from attribution.views import (
+    arithmetic,
     explorer,
     governance,
     governance_contracts,
@@ -43,6 +44,8 @@ def _terms() -> Iterator[URLPattern]:
 
 urlpatterns = [
     path("costs/", explorer.explorer, name="explorer"),
+    path("costs/arithmetic/", arithmetic.arithmetic, name="arithmetic"),
+    path("costs/arithmetic/export.<str:wanted>", arithmetic.arithmetic_export, name="arithmetic-export"),
     path("teams/<str:slug>/", subjects.team, name="team"),
     path("features/<str:slug>/", subjects.feature, name="feature"),
     path("tiers/<str:slug>/", subjects.tier, name="tier"),

@@ -27,6 +27,7 @@ EXPLORER = Screen(
     sorts=lines.SORTS,
     tabs=("table", "changes"),
 )
+ARITHMETIC_PATH = "/costs/arithmetic/"
 # Dimensions whose values have a page of their own.
 PAGES = {"team": "/teams/", "feature": "/features/", "tier": "/tiers/"}
 # What a row leads to otherwise: the next question one usually has.
@@ -42,6 +43,7 @@ NEXT_GROUP = {
     "workflow": "step",
     "environment": "team",
     "source": "api_key",
+    "charge_kind": "team",
 }
 _EACH = {"hour": "hour by hour", "day": "day by day", "month": "month by month", "total": "in all"}
 
@@ -65,7 +67,8 @@ class Answer:
 
     @property
     def total(self) -> Line:
-        return lines.total_line(self.report, self.before, [start for start, _ in self.axis])
+        total = lines.total_line(self.report, self.before, [start for start, _ in self.axis])
+        return replace(total, sums_url=sums_url(self.base))
 
     def table(self, sort: str = "-cost", *, most: int = lines.MOST_LINES) -> Table:
         return lines.table(self.rows, self.total, sort, most=most)
@@ -109,11 +112,15 @@ class Answer:
             query = base.with_(group=base.screen.group, split="", sort=base.screen.sorts[0]).url
             deeper = f"{PAGES[base.group]}{line.value}/{query.removeprefix(base.screen.path)}"
         children = [
-            replace(child, calls_url=calls_url(narrowed.narrowed(base.split, child.value)))
+            _with_evidence(child, narrowed.narrowed(base.split, child.value))
             for child in line.children
             if base.split and child.value is not None
         ] or line.children
-        return replace(line, url=deeper, calls_url=calls_url(narrowed), children=children)
+        return replace(_with_evidence(line, narrowed), url=deeper, children=children)
+
+
+def _with_evidence(line: Line, view: View) -> Line:
+    return replace(line, calls_url=calls_url(view), sums_url=sums_url(view))
 
 
 def ask(
@@ -124,10 +131,12 @@ def ask(
     only: Mapping[str, str] | None = None,
     granularity: Granularity | None = None,
     measures: tuple[str, ...] = asking.MEASURES,
+    by_kind: bool = False,
 ) -> Answer:
     """The report of this view by one or two dimensions, and the one it is compared with.
 
-    Two queries a report, and one for the names of each registered dimension.
+    ``by_kind``: with what its total is made of. Two queries a report, and one for the names of each
+    registered dimension.
     """
     view = asked.view
     group_by = (group, split) if split else (group,)
@@ -141,7 +150,9 @@ def ask(
         others={},
     )
     fine = granularity or asking.granularity_of(asked)
-    report = costs(asking.question(asked, *group_by, granularity=fine, measures=measures, only=only))
+    report = costs(
+        asking.question(asked, *group_by, granularity=fine, measures=measures, only=only, by_kind=by_kind)
+    )
     before = None
     if view.compared is not None:
         before = costs(asking.question(asked, *group_by, period=view.compared, measures=measures, only=only))
@@ -168,8 +179,16 @@ def headline(view: View, total: Line) -> str:
 
 def calls_url(view: View) -> str:
     """The calls behind a view: the same period and conditions on the screen of usage events."""
-    screen = Screen(path="/usage/", dimensions=view.screen.dimensions, sorts=("",))
+    dimensions = tuple(one for one in view.screen.dimensions if one.name != "charge_kind")
+    screen = Screen(path="/usage/", dimensions=dimensions, sorts=("",))
     plain = View(screen=screen, today=view.today, period=view.period, custom=view.custom)
+    return plain.with_(filters=view.filters).url
+
+
+def sums_url(view: View) -> str:
+    """The arithmetic of a view's cost: the same period, conditions and cost on its own screen."""
+    screen = Screen(path=ARITHMETIC_PATH, dimensions=view.screen.dimensions, costs=view.screen.costs)
+    plain = View(screen=screen, today=view.today, period=view.period, custom=view.custom, cost=view.cost)
     return plain.with_(filters=view.filters).url
 
 

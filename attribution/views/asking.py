@@ -15,7 +15,8 @@ from finops.ui import formats
 from finops.ui.filters import Condition, Dimension
 from finops.ui.screens import Asked
 
-DIMENSIONS = (
+# What calls can be told apart by.
+OF_CALLS = (
     Dimension("team", "Team"),
     Dimension("cost_centre", "Cost centre"),
     Dimension("business_unit", "Business unit"),
@@ -36,6 +37,7 @@ DIMENSIONS = (
     Dimension("source", "Source"),
     Dimension("api_key", "API key"),
 )
+DIMENSIONS = (*OF_CALLS, Dimension("charge_kind", "Kind of charge", "Kinds of charges"))
 MEASURES = ("calls", "input_tokens", "output_tokens")
 # A day's bars are readable up to a quarter of them, an hour's up to a week.
 MOST_DAYS_BY_HOUR, MOST_DAYS_BY_DAY = 8, 93
@@ -58,10 +60,11 @@ def question(
     period: Period | None = None,
     measures: tuple[str, ...] = MEASURES,
     only: Mapping[str, str] | None = None,
+    by_kind: bool = False,
 ) -> CostQuery:
     """What this person asks with this view; the chosen cost is the first measure.
 
-    ``only`` narrows further, such as to the team whose page it is.
+    ``only`` narrows further, such as to the team whose page it is. ``by_kind``: what the total is made of.
     """
     filters = {name: filter_of(condition) for name, condition in asked.view.filters.items()}
     filters |= {name: Filter((value,)) for name, value in (only or {}).items()}
@@ -70,8 +73,9 @@ def question(
         granularity=granularity,
         group_by=group_by,
         filters=filters,
-        measures=(measure_of(asked.view.cost), *measures),
+        measures=tuple(dict.fromkeys((measure_of(asked.view.cost), *measures))),
         visible_teams=asked.principal.visible_teams,
+        by_kind=by_kind,
     )
 
 

@@ -33,6 +33,7 @@ class Line:
     token: str = ""  # the colour of its series
     url: str = ""
     calls_url: str = ""
+    sums_url: str = ""  # the arithmetic of its cost
     children: Sequence[Line] = field(default_factory=tuple)
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.db import models
 
-from attribution.models import BusinessUnit, CostCentre, Feature, Team, Tier
+from attribution.models import BusinessUnit, ChargeKind, CostCentre, Feature, Team, Tier
 
 REGISTRIES: Mapping[str, type[models.Model]] = {
     "team": Team,
@@ -16,6 +16,7 @@ REGISTRIES: Mapping[str, type[models.Model]] = {
     "feature": Feature,
     "tier": Tier,
 }
+_KINDS = {kind.value: kind.label for kind in ChargeKind}
 NOTHING = {
     "team": "Unattributed",
     "cost_centre": "No cost centre",
@@ -38,6 +39,8 @@ class Names:
         """The name of a value; a cost centre with its number, for that is what finance books to."""
         if value is None:
             return NOTHING.get(dimension, "Not given")
+        if dimension == "charge_kind":
+            return _KINDS.get(value, value)
         name = self.known.get(dimension, {}).get(value, value)
         return f"{value} {name}" if dimension == "cost_centre" and name != value else name
 

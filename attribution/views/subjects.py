@@ -14,8 +14,10 @@ from attribution import organisation
 from attribution.models import Feature, FeatureOwnership, Team, TeamPlacement, Tier
 from attribution.reports import CostReport, Granularity, Measures, costs
 from attribution.views import asking, lines
-from attribution.views.answering import Answer, ask, calls_url, headline
+from attribution.views.answering import Answer, ask, calls_url, headline, sums_url
+from attribution.views.from_list import from_list
 from attribution.views.what_changed import what_changed
+from finops.accounts.permissions import Capability
 from finops.core.money import ZERO
 from finops.ui import formats
 from finops.ui.filters import Screen
@@ -124,8 +126,9 @@ def _page(asked: Asked, kind: Kind, slug: str) -> HttpResponseBase:
     if kind is TEAM and not asked.principal.sees(slug):
         raise Http404
     only = {kind.dimension: slug}
-    whole = costs(asking.question(asked, measures=_measures(asked), only=only))
-    if entry is None and not whole.coverage.calls:
+    sees_contracted = asked.principal.may(Capability.VIEW_CONTRACTED_PRICES)
+    whole = costs(asking.question(asked, measures=_measures(asked), only=only, by_kind=sees_contracted))
+    if entry is None and not whole.groups:
         raise Http404
     before = _before(asked, only)
     answers = [_part(asked, part, only=only, first=not index) for index, part in enumerate(kind.parts)]
@@ -141,7 +144,10 @@ def _page(asked: Asked, kind: Kind, slug: str) -> HttpResponseBase:
         "fresh": asking.freshness(whole.coverage),
         "now": _economics(whole),
         "before": _economics(before) if before else None,
+        "from_list": from_list(whole.kinds),
+        "sums_url": sums_url(answers[0].base),
         "unpriced_calls": whole.coverage.unpriced_calls,
+        "has_costs": bool(whole.groups or (before and before.groups)),
         "chart": trend,
         "tables": tables,
         "changes": what_changed(asked, kind.parts[0], only=only),

@@ -15,9 +15,9 @@ from attribution.ingest.usage import UNTOLD
 from attribution.models import Attribution
 from attribution.reports import CostReport, Granularity, Group, Key, costs
 from attribution.views import asking, lines
-from attribution.views.answering import EXPLORER, calls_url
+from attribution.views.answering import EXPLORER, calls_url, sums_url
 from finops.core.money import ZERO
-from finops.ui.filters import Screen
+from finops.ui.filters import Screen, View
 from finops.ui.screens import Asked, opens
 from pricing.models import Price
 
@@ -42,6 +42,7 @@ class Ownerless:
     last: date
     reasons: Sequence[str]
     calls_url: str
+    sums_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def unattributed(asked: Asked) -> HttpResponseBase:
         "total": total,
         "missing": missing,
         "missing_share": missing / total if total else None,
-        "ownerless": _ownerless(asked) if whole.coverage.unattributed_calls else [],
+        "ownerless": _ownerless(asked) if whole.coverage.unattributed_calls or missing else [],
         "priceless": _priceless(asked) if whole.coverage.unpriced_calls else [],
         "untold": UNTOLD if UNTOLD in whole.coverage.unpriced_quantities else "",
         "untold_url": f"{_calls_url(asked, {})}&unpriced=1",
@@ -95,6 +96,7 @@ def _ownerless(asked: Asked) -> list[Ownerless]:
     for group in report.groups[:MOST_ROWS]:
         source, api_key, feature = group.key
         first, last = _seen(group)
+        named = {"team": None, **dict(zip(OWNERLESS_BY, group.key, strict=True))}
         found.append(
             Ownerless(
                 source=source or "",
@@ -105,9 +107,8 @@ def _ownerless(asked: Asked) -> list[Ownerless]:
                 first=first,
                 last=last,
                 reasons=reasons.get((source, api_key, feature), []),
-                calls_url=_calls_url(
-                    asked, {"team": None, **dict(zip(OWNERLESS_BY, group.key, strict=True))}
-                ),
+                calls_url=calls_url(_narrowed(asked, named)),
+                sums_url=sums_url(_narrowed(asked, named)),
             )
         )
     return found
@@ -181,7 +182,11 @@ def _nearest(model: str | None, known: Sequence[str]) -> str:
 
 
 def _calls_url(asked: Asked, values: dict[str, str | None]) -> str:
+    return calls_url(_narrowed(asked, values))
+
+
+def _narrowed(asked: Asked, values: dict[str, str | None]) -> View:
     view = asked.view.with_(screen=EXPLORER)
     for name, value in values.items():
         view = view.narrowed(name, value)
-    return calls_url(view)
+    return view

@@ -30,7 +30,7 @@ from finops.ui.screens import Asked, opens, sign_in
 LOOKUPS = ("event_id", "task_id", "session_id", "trace_id", "end_user")
 CALLS = Screen(
     path="/usage/",
-    dimensions=asking.DIMENSIONS,
+    dimensions=asking.OF_CALLS,
     more=asking.tag_dimensions,
     sorts=("",),
     costs=("effective",),

@@ -10,6 +10,7 @@ from decimal import Decimal
 from django.conf import settings
 
 from attribution.changes import Component, Effects, explain, reason
+from attribution.charge_lines import ChargeLine, charge_lines
 from attribution.meter_lines import MeterLine, meter_lines
 from attribution.views import asking
 from attribution.views.lines import added
@@ -44,33 +45,46 @@ class Changes:
     total: ChangeLine
     chart: Chart | None
 
+    @property
+    def has_charges(self) -> bool:
+        """Whether anything but usage at its prices moved a line."""
+        return any(line.effects.charges for line in self.lines)
+
 
 def what_changed(asked: Asked, dimension: str, *, only: Mapping[str, str] | None = None) -> Changes | None:
     """Explain this view's change since the period it is compared with, by one dimension.
 
-    Two statements, and one for the names. None when nothing is compared.
+    Four statements, one for the names, and one for those of each origin of charges. None when nothing
+    is compared.
     """
     view = asked.view
     if view.compared is None:
         return None
-    now = _by_group(meter_lines(asking.question(asked, dimension, measures=(), only=only)))
-    earlier = _by_group(
-        meter_lines(asking.question(asked, dimension, period=view.compared, measures=(), only=only))
+    questions = (
+        asking.question(asked, dimension, period=view.compared, measures=(), only=only),
+        asking.question(asked, dimension, measures=(), only=only),
     )
+    earlier, now = (_by_group(meter_lines(question)) for question in questions)
+    charged = _charged(*(charge_lines(question) for question in questions))
     names = names_of([dimension])
     lines = []
-    for value in dict.fromkeys([*now, *earlier]):
+    for value in dict.fromkeys([*now, *earlier, *charged]):
         components = list(_components(earlier.get(value, []), now.get(value, [])))
-        effects = explain(components)
+        charges = charged.get(value, {})
+        charged_before = added(first for first, _ in charges.values())
+        charged_now = added(after for _, after in charges.values())
+        effects = explain(components) + Effects(charges=charged_now - charged_before)
         narrowed = view.narrowed(dimension, value)
         lines.append(
             ChangeLine(
                 name=names.label(dimension, value),
                 value=value,
-                before=added(one.cost_before for one in components),
-                now=added(one.cost_now for one in components),
+                before=added([charged_before, *(one.cost_before for one in components)]),
+                now=added([charged_now, *(one.cost_now for one in components)]),
                 effects=effects,
-                reason=reason(effects, components),
+                reason=reason(
+                    effects, components, {label: after - first for label, (first, after) in charges.items()}
+                ),
                 url=narrowed.with_(group="model" if dimension != "model" else "feature").url,
             )
         )
@@ -103,6 +117,21 @@ def _by_group(found: Iterable[MeterLine]) -> dict[str | None, list[MeterLine]]:
     groups: dict[str | None, list[MeterLine]] = defaultdict(list)
     for line in found:
         groups[line.key[0]].append(line)
+    return groups
+
+
+Moved = dict[str, tuple[Decimal, Decimal]]  # by label: before and now
+
+
+def _charged(earlier: Iterable[ChargeLine], now: Iterable[ChargeLine]) -> dict[str | None, Moved]:
+    groups: dict[str | None, Moved] = defaultdict(dict)
+    for side, found in enumerate((earlier, now)):
+        for line in found:
+            moved = groups[line.key[0]]
+            before, after = moved.get(line.label, (ZERO, ZERO))
+            moved[line.label] = (
+                (before, added([after, line.cost])) if side else (added([before, line.cost]), after)
+            )
     return groups
 
 

@@ -22,8 +22,10 @@ from attribution.models import (
 from attribution.reports import Coverage
 from attribution.views import asking, lines
 from attribution.views.answering import Answer, ask, headline
+from attribution.views.from_list import from_list
 from attribution.views.lines import Table
 from finops.accounts.models import ApiKey
+from finops.accounts.permissions import Capability
 from finops.core.money import ZERO
 from finops.ui import formats
 from finops.ui.filters import Screen
@@ -63,9 +65,13 @@ class Step:
 def overview(asked: Asked) -> HttpResponseBase:
     """The month so far; before the first event, the steps that lead to it. At most 12 queries."""
     group = _group(asked)
-    answer = ask(asked, group)
+    answer = ask(asked, group, by_kind=asked.principal.may(Capability.VIEW_CONTRACTED_PRICES))
     coverage = answer.report.coverage
-    if not coverage.calls and asked.principal.visible_teams is None and not IngestBatch.objects.exists():
+    if (
+        not answer.report.groups
+        and asked.principal.visible_teams is None
+        and not IngestBatch.objects.exists()
+    ):
         return asked.answer("pages/overview.html", _first_run(asked))
     table = answer.table(most=MOST_ROWS)
     context = {
@@ -74,6 +80,7 @@ def overview(asked: Asked) -> HttpResponseBase:
         "fresh": asking.freshness(coverage),
         "coverage": coverage,
         "table": table,
+        "from_list": from_list(answer.report.kinds),
         "group_label": answer.base.screen.dimension(group).label,
         "chart": answer.trend(table, table_id="overview-table"),
         "unattributed_share": _share(coverage, table, group),
@@ -120,12 +127,12 @@ def _books_matters(asked: Asked, coverage: Coverage, currency: Currency) -> list
     if coverage.unpriced_calls:
         text = f"{formats.count(coverage.unpriced_calls)} calls have no price and are not in the cost."
         found.append(Matter("Unpriced", "warn", text, unattributed, Decimal(10**12)))
-    if coverage.unattributed_calls:
-        cost = coverage.unattributed_cost or ZERO
-        text = (
-            f"{formats.tile_money(cost, currency)} from {formats.count(coverage.unattributed_calls)} calls "
-        )
-        found.append(Matter("Unattributed", "warn", f"{text}belongs to no team.", unattributed, cost))
+    cost = coverage.unattributed_cost or ZERO
+    if coverage.unattributed_calls or cost:
+        calls = formats.count(coverage.unattributed_calls)
+        source = f"from {calls} calls" if coverage.unattributed_calls else "charged beside usage"
+        text = f"{formats.tile_money(cost, currency)} {source} belongs to no team."
+        found.append(Matter("Unattributed", "warn", text, unattributed, cost))
     if asked.principal.visible_teams is None:
         latest = Verification.objects.exclude(finished_at=None).first()
         if latest is not None and not latest.passed:

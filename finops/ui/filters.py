@@ -24,7 +24,14 @@ from finops.ui import presets
 from finops.ui.presets import Span
 
 COMPARISONS = {"previous": "Period before", "last-year": "Same days last year", "none": "Nothing"}
-COSTS = {"effective": "Effective cost", "contracted": "Contracted cost", "list": "List cost"}
+COSTS = {
+    "effective": "Effective cost",
+    "contracted": "Contracted cost",
+    "list": "List cost",
+    "billed": "Billed cost",
+}
+# Those that tell what was negotiated: a right of their own.
+NEGOTIATED = frozenset({"contracted", "billed"})
 GRAINS = {"day": "By day", "month": "By month", "hour": "By hour"}
 # Written by the form that adds a condition; turned into the condition at once.
 ADD, ADD_VALUE, ADD_NOT = "add", "add_value", "add_not"

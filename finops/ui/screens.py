@@ -21,7 +21,7 @@ from finops.core.errors import InvalidInput
 from finops.core.periods import local_day
 from finops.ui.exports import Format
 from finops.ui.filter_bar import Bar
-from finops.ui.filters import Screen, Unknown, View, is_canonical, parse
+from finops.ui.filters import NEGOTIATED, Screen, Unknown, View, is_canonical, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 def _as_seen_by(principal: Principal, screen: Screen, kwargs: Mapping[str, Any]) -> Screen:
     costs: Sequence[str] = screen.costs
     if not principal.may(Capability.VIEW_CONTRACTED_PRICES):
-        costs = tuple(cost for cost in costs if cost != "contracted")
+        costs = tuple(cost for cost in costs if cost not in NEGOTIATED)
     path, period = screen.path, screen.period
     for name, value in kwargs.items():
         path = path.replace(f"{{{name}}}", str(value))

@@ -14,11 +14,15 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from attribution.calls import CallQuery, calls
+from attribution.models import Attribution, Part
 from attribution.organisation import today
-from attribution.reports import CostQuery, costs
+from attribution.reports import CostQuery, Filter, costs
 from finops.accounts.models import User
 from finops.core.periods import Period
 from finops.ui import presets
+from pricing.models import Commitment
+from tests.attribution.charges import charge
+from tests.attribution.factory import EPOCH, dimension_set, price_slot
 
 pytestmark = pytest.mark.django_db
 LAST_MONTH = Period.month_of(presets.add_months(today().replace(day=1), -1))
@@ -32,6 +36,10 @@ PAGES = [
     "/costs/?period=last-90-days&compare=none&group=model&sort=name",
     "/costs/?period=today&group=customer",
     "/costs/?period=last-13-months&group=business_unit",
+    "/costs/?period=last-month&group=charge_kind&cost=billed",
+    "/costs/arithmetic/?period=last-month",
+    "/costs/arithmetic/?period=last-month&team=assistant&cost=list",
+    "/costs/arithmetic/?period=last-month&team=nobody-such",
     "/teams/assistant/",
     "/features/reply-drafts/?period=last-month",
     "/tiers/free/?period=last-month&compare=none",
@@ -111,6 +119,75 @@ def test_the_showback_adds_up_to_the_cent(browse: Client) -> None:
     assert sum(Decimal(row[exact]) for row in body) == Decimal(last[exact]) == total()
     assert sum(Decimal(row[cents]) for row in body) == Decimal(last[cents]) == round(total(), 2)
     assert all(abs(Decimal(row[cents]) - Decimal(row[exact])) < Decimal("0.02") for row in body)
+
+
+@pytest.fixture
+def charged(company: None) -> None:
+    """Last month: capacity that nobody used, its purchase, a credit and a tax of a team's usage."""
+    day = LAST_MONTH.first
+    nobodys = dimension_set(source="commitments"), price_slot(model="", provider="azure")
+    made = CallQuery(period=LAST_MONTH, filters={"team": Filter(("assistant",))}, limit=1)
+    call = calls(made).calls[0]
+    used = Attribution.objects.get(pk=call.attribution_id).dimension_set_id, call.slot_id
+    bought = Commitment.objects.create(
+        name="PTU 2026",
+        provider="azure",
+        kind="reserved",
+        starts_on=day,
+        ends_on=LAST_MONTH.end,
+        entered_by="ann",
+        known_from=EPOCH,
+    )
+    charge(day, Part.UNUSED, nobodys, effective="12.5", origin_id=bought.pk)
+    charge(day, Part.PURCHASE, nobodys, billed="40", origin_id=bought.pk)
+    charge(day, Part.CREDIT, used, effective="-0.3", billed="-0.3")
+    charge(day, Part.TAX, used, effective="0.7", billed="0.7")
+
+
+@pytest.mark.usefixtures("charged")
+@pytest.mark.parametrize("cost", ["effective", "list", "contracted", "billed"])
+@pytest.mark.parametrize("more", ["", "&team=assistant", "&charge_kind=!usage", "&customer="])
+def test_the_arithmetic_of_a_cost_sums_to_it(browse: Client, cost: str, more: str) -> None:
+    query = f"period=last-month{more}" + (f"&cost={cost}" if cost != "effective" else "")
+    table = browse.get(f"/costs/?{query}").context["table"]
+
+    found = browse.get(table.total.sums_url).context["found"]
+    assert found.total == table.total.known_cost
+    assert all(
+        term.line.rate is None or term.line.cost == term.line.quantity * term.line.rate.price
+        for term in found.terms
+    )
+    rows = rows_of(browse, table.total.sums_url.replace("/?", "/export.csv?"))
+    at = next(n for n, title in enumerate(rows[0]) if title.endswith(" cost (USD)"))
+    assert sum(Decimal(row[at] or 0) for row in rows[1:-1]) == Decimal(rows[-1][at]) == found.total
+
+
+@pytest.mark.usefixtures("charged")
+def test_screens_show_what_is_charged_beside_usage(browse: Client) -> None:
+    overview = browse.get("/?period=last-month")
+    steps = overview.context["from_list"]
+    assert steps.effective == total()
+    assert steps.listed + sum(step.effective for step in steps.steps) == steps.effective
+    assert steps.listed + sum(step.billed for step in steps.steps) == steps.billed
+    assert (
+        "Commitment PTU 2026: unused" in browse.get("/costs/arithmetic/?period=last-month").content.decode()
+    )
+    assert browse.get("/unattributed/?period=last-month").context["ownerless"][0].cost == Decimal("12.5")
+    changes = browse.get("/costs/?period=last-month&tab=changes").context["changes"]
+    assert changes.total.effects.charges == Decimal("12.9")
+    assert changes.total.effects.total == changes.total.now - changes.total.before
+    assert changes.total.now == total()
+
+    rows = rows_of(browse, f"/showback/{MONTH}/export.csv")
+    exact, kind, team = (rows[0].index(title) for title in ("Exact cost (USD)", "Charge", "Team"))
+    beside = [(row[kind], row[team], Decimal(row[exact])) for row in rows[1:-1] if row[kind] != "Usage"]
+    assert sorted(beside) == [
+        ("Commitment", "", Decimal("12.5")),
+        ("Credit", "Assistant", Decimal("-0.3")),
+        ("Tax", "Assistant", Decimal("0.7")),
+    ]
+    billed = rows[0].index("Billed cost (USD)")
+    assert sum(Decimal(row[billed]) for row in rows[1:-1]) == Decimal(rows[-1][billed]) == steps.billed
 
 
 def test_what_changed_sums_to_the_change_on_the_screen(browse: Client) -> None:
@@ -196,6 +273,7 @@ def test_an_engineer_is_not_offered_contracted_cost(company: None) -> None:
     client.force_login(User.objects.get(email="engineer@demo.example"))
 
     assert client.get("/costs/?cost=contracted").status_code == 400
+    assert client.get("/costs/?cost=billed").status_code == 400
     assert client.get("/costs/?cost=list").status_code == 200
 
 
