@@ -25,6 +25,7 @@ from attribution.views.terms_kinds import SCREENS, AnyTerm, Screen
 from finops.accounts.permissions import Capability, Principal, principal_of_person
 from finops.accounts.screens import PersonRequest, for_people
 from finops.core.errors import FinopsError
+from finops.core.money import as_text
 from finops.core.periods import local_day
 from finops.ui import charts
 from finops.ui.charts import Buckets, Chart, Series
@@ -57,6 +58,7 @@ def term_list(request: PersonRequest, plural: str) -> HttpResponse:
         "total": page.paginator.count,
         "lines": [_line(screen, term, used.get(term)) for term in page.object_list],
         "is_drawn": screen.model is not Tax,
+        "is_commitment": screen.model is Commitment,
         "sees_use": sees_use,
         "state": request.GET.get("state", ""),
         "query": query,
@@ -121,6 +123,7 @@ def _page(
         "prices": kinds.price_words(chosen),
         "bearer": kinds.bearer(chosen),
         "is_foreign": kinds.is_foreign(chosen),
+        "fx_rate": as_text(chosen.fx_rate),
         "status": _status(chosen),
         "history": [(row, changes, screen.url_of(row)) for row, changes in history],
         "may_edit": is_known and principal.may(Capability.EDIT_PRICES),

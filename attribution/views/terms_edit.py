@@ -16,6 +16,7 @@ from attribution.views.terms_kinds import SCREENS, AnyTerm, Screen
 from finops.accounts.permissions import Capability, principal_of_person
 from finops.accounts.screens import PersonRequest, for_people
 from finops.core.errors import FieldProblem, FinopsError
+from finops.core.money import as_text
 from pricing import terms
 from pricing.term_bodies import read_term
 from pricing.views.book import tabs
@@ -58,6 +59,7 @@ def _answer(request: PersonRequest, screen: Screen, before: AnyTerm | None) -> H
         "screen": screen,
         "form": form,
         "before": before,
+        "fx_rate": as_text(before.fx_rate) if before else "",
         "back": screen.url_of(before) if before else screen.list_url,
     }
     return render(request, "attribution/term_enter.html", context, status=422 if form.errors else 200)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.conf import settings
 from django.db.models import QuerySet
+from django.forms import BoundField
 from django.utils import timezone
 
 from attribution.models import Team
@@ -16,6 +17,10 @@ from pricing.models import AttributeTo, Commitment, CommitmentKind, Credit, Cred
 from pricing.term_bodies import body_of
 
 Json = dict[str, Any]  # Any: JSON
+Headings = tuple[tuple[str, tuple[str, ...]], ...]
+_ABOUT = ("name", "kind", "provider", "model", "account")
+_DAYS = ("starts_on", "ends_on")
+_RESTS_ON = ("What it rests on", ("source", "note"))
 _STATES = (("", "That hold today"), ("later", "That start later"), ("over", "That are over"), ("any", "All"))
 _BEARERS = [choice for choice in AttributeTo.choices if choice[0] != AttributeTo.USE]
 
@@ -31,7 +36,9 @@ def _amount(label: str = "Amount", **said: Any) -> forms.CharField:  # Any: Djan
 
 
 class TermForm(OurForm):
-    """What is said of any term. The order of fields is that of the page."""
+    """What is said of any term."""
+
+    headings: ClassVar[Headings] = ()
 
     name = forms.CharField(max_length=128, help_text="As in the contract or on the invoice.")
     provider = forms.CharField(max_length=64)
@@ -58,6 +65,11 @@ class TermForm(OurForm):
         assert isinstance(field, forms.ChoiceField)
         field.choices = [("", "None"), *Team.objects.values_list("slug", "name")]
 
+    @property
+    def groups(self) -> list[tuple[str, list[BoundField]]]:
+        """The fields under their headings."""
+        return [(heading, [self[name] for name in names]) for heading, names in self.headings]
+
     def body(self) -> Json:
         """What is said, as the API is told of it; what was left empty is not said."""
         said = {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
@@ -73,33 +85,44 @@ class TermForm(OurForm):
 
 
 class CommitmentForm(TermForm):
-    kind = forms.ChoiceField(choices=CommitmentKind.choices)
+    kind = forms.ChoiceField(
+        choices=[(kind, label.split(":")[0]) for kind, label in CommitmentKind.choices],
+        help_text="Prepaid spend is drawn down by usage at contracted prices; capacity is paid by its hours.",
+    )
     host = forms.CharField(max_length=64, required=False, help_text="Such as azure. Empty: every one.")
-    amount = _amount("Paid in advance", required=False, help_text="Billed on the first day.")
+    amount = _amount(
+        "Paid in advance", required=False, help_text="Billed on the first day. Prepaid spend needs it."
+    )
     credit = _amount(
         "Usage that it buys",
         required=False,
-        help_text="Prepaid spend only: at contracted prices. Empty: as much as is paid.",
+        help_text="At contracted prices. Empty: as much as is paid.",
     )
     hourly_price = _amount(
-        "Price of an hour", required=False, help_text="Capacity only; of one unit, where there are units."
+        "Price of an hour", required=False, help_text="Of one unit, where there are units."
     )
-    units = forms.CharField(max_length=9, required=False, help_text="Capacity only: how many were bought.")
+    units = forms.CharField(max_length=9, required=False, help_text="How many were bought.")
     capacity_per_hour = _amount(
         "Tokens an hour",
         required=False,
-        help_text="Capacity only: in total. Empty: not known, and all use it is about is covered.",
+        help_text="In total. Empty: not known, and all use it is about is covered.",
     )
     attribute_unused_to = forms.ChoiceField(choices=AttributeTo.choices, label="The unused part falls on")
-    field_order = (
-        "name", "kind", "provider", "model", "account", "host", "starts_on", "ends_on", "amount", "credit",
-        "hourly_price", "units", "capacity_per_hour", "currency", "attribute_unused_to", "team", "source",
-        "note",
-    )  # fmt: skip
+    headings = (
+        ("What was bought", (*_ABOUT, "host")),
+        ("When, and for how much", (*_DAYS, "amount", "currency")),
+        ("Prepaid spend", ("credit",)),
+        ("Capacity", ("hourly_price", "units", "capacity_per_hour")),
+        ("What is left unused", ("attribute_unused_to", "team")),
+        _RESTS_ON,
+    )
 
 
 class CreditForm(TermForm):
-    kind = forms.ChoiceField(choices=CreditKind.choices)
+    kind = forms.ChoiceField(
+        choices=[(CreditKind.GRANT, "Grant"), (CreditKind.REFUND, "Refund")],
+        help_text="A grant pays for usage until it is used up; a refund is given back at once.",
+    )
     amount = _amount()
     attribute_to = forms.ChoiceField(
         choices=[("", "As its kind has it"), *_BEARERS],
@@ -107,10 +130,12 @@ class CreditForm(TermForm):
         label="A refund goes to",
         help_text="A grant goes to those whose usage it pays for.",
     )
-    field_order = (
-        "name", "kind", "provider", "model", "account", "starts_on", "ends_on", "amount", "currency",
-        "attribute_to", "team", "source", "note",
-    )  # fmt: skip
+    headings = (
+        ("What was granted or given back", _ABOUT),
+        ("When, and how much", (*_DAYS, "amount", "currency")),
+        ("Whose it is", ("attribute_to", "team")),
+        _RESTS_ON,
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: Django's arguments
         super().__init__(*args, **kwargs)
@@ -131,10 +156,12 @@ class TaxForm(TermForm):
         label="An amount falls on",
         help_text="A percentage falls on those whose charges it is on.",
     )
-    field_order = (
-        "name", "provider", "model", "account", "starts_on", "ends_on", "percent", "amount", "currency",
-        "attribute_to", "team", "source", "note",
-    )  # fmt: skip
+    headings = (
+        ("What is levied on", ("name", "provider", "model", "account")),
+        ("When, and how much", (*_DAYS, "percent", "amount", "currency")),
+        ("Whom it falls on", ("attribute_to", "team")),
+        _RESTS_ON,
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: Django's arguments
         super().__init__(*args, **kwargs)
@@ -160,8 +187,6 @@ class WithdrawForm(OurForm):
 
 class TermFilter(OurForm):
     """The query string of a list; absent means all that hold today."""
-
-    kind: ClassVar[type[Term]]
 
     provider = forms.ChoiceField(required=False)
     q = forms.CharField(max_length=128, required=False)

@@ -140,7 +140,7 @@ def corrections(term: AnyTerm) -> list[tuple[AnyTerm, list[tuple[str, str, str]]
     found = []
     for number, row in enumerate(rows):
         before = told[number + 1] if number + 1 < len(rows) else None
-        found.append((row, [] if before is None else list(_differences(before, told[number]))))
+        found.append((row, [] if before is None else _differences(before, told[number])))
     return found
 
 
@@ -154,10 +154,12 @@ def _credit(term: Credit) -> str:
 
 
 def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    changed = [name for name in after if before[name] != after[name]]
+    if before["currency"] == after["currency"] == fx.USD:
+        changed = [name for name in changed if not name.endswith("_usd")]
     return [
         (_WORDS.get(name, name.replace("_", " ")), _said(before[name]), _said(after[name]))
-        for name in after
-        if before[name] != after[name]
+        for name in changed
     ]
 
 

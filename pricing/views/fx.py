@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -21,6 +22,7 @@ from finops.accounts.forms import OurForm
 from finops.accounts.permissions import Capability, principal_of_person
 from finops.accounts.screens import PersonRequest, for_people
 from finops.core.errors import FinopsError
+from finops.core.money import as_text
 from finops.core.periods import local_day
 from pricing import fx
 from pricing.models import FxRate
@@ -28,6 +30,18 @@ from pricing.rate_bodies import COLUMNS, book_all, csv_bodies, read_rates
 from pricing.views.book import tabs
 
 MONTHS_ON_A_PAGE = 24
+MOST_REPLACED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """A booked rate as the table shows it."""
+
+    booked: FxRate
+
+    @property
+    def text(self) -> str:
+        return as_text(self.booked.rate)
 
 
 class RateForm(OurForm):
@@ -83,7 +97,12 @@ def fx_rates(request: PersonRequest) -> HttpResponse:
     form = many if is_paste else one
     if form.is_bound and form.is_valid() and _book(request, form):
         return HttpResponseRedirect(request.get_full_path())
-    currency = request.GET.get("currency", "").upper()
+    return _page(request, one, many, may_edit=may_edit)
+
+
+def _page(request: PersonRequest, one: RateForm, many: PasteForm, *, may_edit: bool) -> HttpResponse:
+    principal, currency = principal_of_person(request.user), request.GET.get("currency", "").upper()
+    replaced = FxRate.objects.filter(known_to__isnull=False)
     known = FxRate.objects.known()
     currencies = sorted(set(known.values_list("currency", flat=True)))
     shown = [currency] if currency in currencies else currencies
@@ -98,11 +117,11 @@ def fx_rates(request: PersonRequest) -> HttpResponse:
         "currency": currency if currency in currencies else "",
         "page": page,
         "lines": _lines(known, shown, list(page.object_list), timezone.now()),
-        "replaced": FxRate.objects.filter(known_to__isnull=False).order_by("-known_to")[:20],
+        "replaced": [_Cell(rate) for rate in replaced.order_by("-known_to")[:MOST_REPLACED]],
         "zone": settings.REPORTING_TIME_ZONE,
         "may_edit": may_edit,
     }
-    return render(request, "pricing/fx_rates.html", context, status=422 if form.errors else 200)
+    return render(request, "pricing/fx_rates.html", context, status=422 if one.errors or many.errors else 200)
 
 
 def _book(request: PersonRequest, form: RateForm | PasteForm) -> bool:
@@ -124,10 +143,11 @@ def _book(request: PersonRequest, form: RateForm | PasteForm) -> bool:
 
 def _lines(
     known: QuerySet[FxRate], currencies: Sequence[str], months: Sequence[date], now: datetime
-) -> list[tuple[date, bool, list[FxRate | None]]]:
+) -> list[tuple[date, bool, list[_Cell | None]]]:
     """Per month: whether it is over, and its rate in each currency."""
     found = {
-        (rate.month, rate.currency): rate for rate in known.filter(month__in=months, currency__in=currencies)
+        (rate.month, rate.currency): _Cell(rate)
+        for rate in known.filter(month__in=months, currency__in=currencies)
     }
     return [
         (month, fx.is_past(month, now), [found.get((month, currency)) for currency in currencies])
