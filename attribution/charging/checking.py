@@ -20,9 +20,9 @@ def compare() -> tuple[int, list[str]]:
     Brings them up to date first. Until it ends nobody folds, publishes or derives.
     """
     with connection.cursor() as cursor:
+        lock(cursor, wait=True)
         rollups.lock(cursor)
         cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [PUBLISHING_LOCK])
-        lock(cursor, wait=True)
         today = running_day()
         derive(today=today, wait=True)
         terms = known_terms()

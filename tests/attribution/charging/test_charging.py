@@ -7,7 +7,9 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import psycopg
 import pytest
+from django.db import connection
 from pytest_django import Settings
 
 from attribution import charging, registry, rollups, verification
@@ -230,6 +232,26 @@ def test_a_fold_and_a_day_built_anew_make_their_days_due(made: tuple[int, int]) 
     rollups.rebuild_day(SECOND)
     again = charging.derive(today=THIRD)
     assert (again.charges, again.days) == (0, 1)
+
+
+def test_one_process_derives_at_a_time(made: tuple[int, int]) -> None:
+    prepaid("8", "20")
+    other = psycopg.connect(**connection.get_connection_params() | {"cursor_factory": None})
+    with other, other.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('attribution.charging'))")
+        assert charging.derive(today=FIRST) == charging.Derived()
+    assert charging.derive(today=FIRST).charges == 1
+
+
+def test_what_ended_is_charged_no_more_and_was(made: tuple[int, int]) -> None:
+    bought = prepaid("8", "20")
+    use(FIRST, *made, MILLION)
+    charging.derive(today=FIRST)
+    type(bought).objects.update(known_to=datetime.now(UTC))
+
+    assert charging.derive(today=FIRST).charges == 2
+    assert (current(), Charge.objects.exclude(known_to=None).count()) == ({}, 2)
+    assert reading.drawdown(bought) == []
 
 
 def test_verification_finds_a_charge_that_is_amiss(made: tuple[int, int]) -> None:
