@@ -63,8 +63,8 @@ class Preview:
 
     @property
     def cost(self) -> Decimal:
-        """Of the rows that have a price."""
-        return sum((row.rating.cost or Decimal(0) for row in self.rows if row.rating), Decimal(0))
+        """Contracted, of the rows that have a price."""
+        return sum((row.rating.contracted_cost or Decimal(0) for row in self.rows if row.rating), Decimal(0))
 
     @property
     def refused(self) -> int:

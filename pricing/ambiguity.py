@@ -19,6 +19,7 @@ from pricing.patterns import is_pattern, overlap, weight
 from pricing.schedules import Schedule
 
 _MOST_NAMED = 20
+_AGREEMENT = "agreement "
 Part = TypeVar("Part", BookRow, Factor, Alias, Agreed)
 Clash = tuple[str, str]  # the two rows, in words
 
@@ -29,7 +30,11 @@ def refuse_ambiguous(book: Book) -> None:
     if not found:
         return
     problems = [
-        FieldProblem("prices", "ambiguous", f"Nothing decides between {one} and {other}.")
+        FieldProblem(
+            "agreements" if one.startswith(_AGREEMENT) else "prices",
+            "ambiguous",
+            f"Nothing decides between {one} and {other}.",
+        )
         for one, other in found[:_MOST_NAMED]
     ]
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
@@ -163,9 +168,8 @@ def _alias(alias: Alias) -> str:
 
 def _agreement(agreed: Agreed) -> str:
     """Which agreement, with whom and when."""
-    return (
-        f"agreement {agreed.id}, {agreed.name} ({agreed.provider}/{agreed.model}), {_when(agreed.effective)}"
-    )
+    what = f"{agreed.name} ({agreed.provider}/{agreed.model})"
+    return f"{_AGREEMENT}{agreed.id}, {what}, {_when(agreed.effective)}"
 
 
 def _when(span: Span) -> str:

@@ -159,7 +159,8 @@ def _lines(quote: Quote, quantities: Mapping[str, Decimal], *, free: bool) -> It
 def _line(meter: str, quantity: Decimal, meters: Mapping[str, Priced], *, free: bool) -> Line:
     priced = meters[meter]
     charged = charged_quantity(quantity, priced.unit_price)
-    listed, contracted = cost_of(charged, priced.unit_price), cost_of(charged, priced.contracted)
+    listed = cost_of(charged, priced.unit_price)
+    contracted = listed if priced.agreed is None else cost_of(charged, priced.contracted)
     if free:
         return Line(meter, charged, ZERO, ZERO, contracted, priced.row.id, ZERO, ZERO, priced.agreed)
     with localcontext(EXACT):
