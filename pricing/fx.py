@@ -84,18 +84,6 @@ def rates(currency: str, months: Collection[date], as_of: datetime | None = None
     return dict(found.values_list("month", "rate"))
 
 
-def every_rate(
-    currency: str, months: Collection[date], as_of: datetime | None = None
-) -> Mapping[date, Decimal]:
-    """As ``rates``, where none may be missing. Raises InvalidInput at ``currency``, naming all that are."""
-    found = rates(currency, months, as_of)
-    if missing := sorted({month.replace(day=1) for month in months} - found.keys()):
-        named = ", ".join(f"{month:%Y-%m}" for month in missing)
-        message = f"No rate of exchange of {currency} is booked for {named}."
-        raise InvalidInput.field("currency", "no_rate", message)
-    return found
-
-
 def to_usd(amount: Decimal, currency: str, month: date) -> tuple[Decimal, Decimal]:
     """An amount in dollars, rounded half up to 12 places, and the rate of the month that it was converted by.
 
