@@ -264,6 +264,12 @@ class Book:
             passed=passed if self.agreements else (),
         )
 
+    def agreed(self, facts: Facts) -> list[Agreed]:
+        """The agreements that can ever hold for calls with these (normalised) facts."""
+        passed: list[NameThen] = []
+        names = list(self._names(facts, (facts.provider, facts.model, (None, None)), passed))
+        return self._agreements(facts, [*passed, *names])
+
     def _agreements(self, facts: Facts, names: Iterable[NameThen]) -> list[Agreed]:
         """Those whose conditions hold for one of these names.
 

@@ -16,6 +16,7 @@ from pricing.diffs import Diff
 from pricing.entries import Span
 from pricing.facts import Facts, normalise
 from pricing.models import BookVersion, ModelAlias, Multiplier, PriceSlot, SlotRate
+from pricing.models.slots import NO_CALLS
 from pricing.patterns import matches
 
 
@@ -23,7 +24,8 @@ def names_in_use() -> Mapping[tuple[str, str], list[str]]:
     """(provider, model) as the book calls them, to the names by which calls asked for them, sorted."""
     book = published_book()
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for provider, model, host in PriceSlot.objects.values_list("provider", "model", "host").distinct():
+    slots = PriceSlot.objects.exclude(schedule=NO_CALLS)
+    for provider, model, host in slots.values_list("provider", "model", "host").distinct():
         facts = normalise(Facts(provider, model, host))
         found[facts.provider, facts.model].add(f"{provider}/{model}")
         for called_provider, called_model, _ in book.tariff(facts).names:
@@ -71,20 +73,28 @@ def agreements_touch(changes: Iterable[AgreementChange], before: datetime) -> se
         if agreement is not None
     ]
     book = replace(published_book(), agreements=_by_provider(changed))
-    touched = set()
-    priced = SlotRate.objects.filter(known_to=None).values("slot")
-    for slot in PriceSlot.objects.filter(pk__in=priced).iterator():
-        facts = normalise(Facts(*(getattr(slot, name) for name in Facts._fields)))
-        if any(_meet(agreed.effective, slot) for agreed in book.tariff(facts).agreements):
-            touched.add(f"{slot.provider}/{slot.model}")
-    return touched
+    return {
+        f"{facts.provider}/{facts.model}"
+        for facts, spans in _priced_slots().items()
+        if any(agreed.meets(normalise(facts)) for agreed in changed)
+        and any(_meet(agreed.effective, span) for agreed in book.agreed(normalise(facts)) for span in spans)
+    }
 
 
-def _meet(effective: Span, slot: PriceSlot) -> bool:
-    """Whether the interval shares any time with the slot's."""
-    start, end = effective
-    first, last = seconds(slot.effective_from), seconds(slot.effective_to)
-    return (start is None or last is None or start < last) and (end is None or first is None or first < end)
+def _priced_slots() -> dict[Facts, list[Span]]:
+    """What priced calls say about themselves, with the intervals of their slots."""
+    found: dict[Facts, list[Span]] = defaultdict(list)
+    priced = PriceSlot.objects.filter(pk__in=SlotRate.objects.filter(known_to=None).values("slot"))
+    for *facts, start, end in priced.values_list(*Facts._fields, "effective_from", "effective_to"):
+        found[Facts(*facts)].append((seconds(start), seconds(end)))
+    return found
+
+
+def _meet(one: Span, other: Span) -> bool:
+    """Whether two intervals share any time."""
+    starts = [edge for edge, _ in (one, other) if edge is not None]
+    ends = [edge for _, edge in (one, other) if edge is not None]
+    return not starts or not ends or max(starts) < min(ends)
 
 
 def _by_provider(agreements: Iterable[Agreed]) -> dict[str, list[Agreed]]:
