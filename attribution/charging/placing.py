@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from django.db import connection, transaction
 
-from attribution.charging.terms import NO_CALLS, AnyTerm, model_of
+from attribution.charging.terms import AnyTerm, model_of
 from attribution.ingest.dimensions import set_of
 from attribution.models import DimensionSet, Origin
 from attribution.tagging_sql import MATCHED
 from pricing.facts import Facts, normalise
 from pricing.grid import SlotKey
 from pricing.models import Commitment, Credit, PriceSlot
+from pricing.models.slots import NO_CALLS
 from pricing.slot_rates import PUBLISHING_LOCK, ensure_slots
 
 # What is said to be their source, by where they come from.

@@ -9,11 +9,10 @@ from functools import cached_property
 
 from pricing.commitments import PREPAID
 from pricing.models import Agreement, Commitment, Credit, CreditKind, PriceSlot, Tax
+from pricing.models.slots import NO_CALLS
 from pricing.patterns import is_pattern, matches
 
 AnyTerm = Commitment | Credit | Tax
-# How the slot of what no call causes is called: no call has it, and the price book never prices it.
-NO_CALLS = "no calls"
 _Facts = tuple[int, str, str, str, str]
 
 

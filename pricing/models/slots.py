@@ -29,6 +29,10 @@ class UnitMeter(models.Model):
         return self.name
 
 
+# Called so by its schedule: the slot of what no call causes. No price is ever looked up for it.
+NO_CALLS = "no calls"
+
+
 class PriceSlot(models.Model):
     """Everything about a call that decides its unit prices, once; a call stores the slot's id.
 

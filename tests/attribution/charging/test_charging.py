@@ -14,12 +14,12 @@ from pytest_django import Settings
 
 from attribution import charging, registry, rollups, verification
 from attribution.charging import checking, reading
-from attribution.charging.terms import NO_CALLS
 from attribution.models import Attribution, Charge, DimensionSet
 from attribution.price_gaps import gaps, new_models
 from attribution.verification_sql import BOOK_CHECKS
 from finops.core.meters import Meter
 from pricing.models import PriceSlot, Tax
+from pricing.models.slots import NO_CALLS
 from tests.attribution.charging.world import (
     AFTER,
     END,
