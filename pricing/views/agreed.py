@@ -95,6 +95,11 @@ class ShownAgreement:
         return [*found, f"only {', '.join(row.meters)}"] if row.meters else found
 
     @property
+    def conditions_beside(self) -> Sequence[str]:
+        """Those where the account has a column of its own."""
+        return self.conditions[1:] if self.agreement.account else self.conditions
+
+    @property
     def what(self) -> Sequence[str]:
         """What each of its bands says, from the lowest volume up."""
         bands: dict[Decimal, list[Term]] = {}

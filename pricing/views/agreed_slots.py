@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, localcontext
+from itertools import groupby
 
 from django.db.models import Q
 
@@ -47,12 +48,12 @@ class Applied:
             return per_cent((self.contracted - self.listed) / self.listed, signed=True)
 
 
-def applied(agreement: Agreement, now: datetime) -> list[Applied]:
-    """Its prices now of calls that were made, by model and meter. Two queries.
+def applied(agreement: Agreement, now: datetime) -> list[list[Applied]]:
+    """Its prices now, by the kinds of call that were made: those of its meters for each. Two queries.
 
     Empty where no such call was made, and for an agreement that is not in force.
     """
-    rates = (
+    found = (
         SlotRate.objects.filter(agreement=agreement, known_to=None, slot__from_response_cache=False)
         .filter(
             Q(slot__effective_from=None) | Q(slot__effective_from__lte=now),
@@ -61,8 +62,11 @@ def applied(agreement: Agreement, now: datetime) -> list[Applied]:
         .select_related("slot")
     )
     names = {int(meter): meter.label for meter in Meter} | dict(UnitMeter.objects.values_list("pk", "name"))
-    ordered = sorted(rates, key=lambda rate: (_place(rate.slot), rate.meter_id))
-    return [_line(rate, names[rate.meter_id]) for rate in ordered]
+    ordered = sorted(found, key=lambda rate: (_place(rate.slot), rate.slot_id, rate.meter_id))
+    return [
+        [_line(rate, names[rate.meter_id]) for rate in rates]
+        for _, rates in groupby(ordered, key=lambda rate: rate.slot_id)
+    ]
 
 
 def _place(slot: PriceSlot) -> tuple[str | int, ...]:

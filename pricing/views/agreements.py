@@ -28,7 +28,7 @@ from pricing.views.book import tabs
 from pricing.views.in_force import InForceForm, filters_of
 
 ON_A_PAGE = 100
-MOST_LINES = 200
+MOST_GROUPS = 50
 _OPEN = (VersionStatus.DRAFT, VersionStatus.REVIEWED)
 _ORDER: tuple[str | OrderBy, ...] = (
     "provider",
@@ -125,16 +125,16 @@ def agreement(request: PersonRequest, number: int) -> HttpResponse:
 def _page(request: PersonRequest, chosen: Agreement, form: EndForm) -> HttpResponse:
     now = timezone.now()
     shown = show(chosen, now)
-    lines = applied(chosen, now)
+    groups = applied(chosen, now)
     namesakes = _read(Agreement.objects.filter(provider=chosen.provider, name=chosen.name)).order_by("-pk")
     is_known = chosen.version.status == VersionStatus.PUBLISHED and chosen.superseded_by_id is None
     context = {
         "tabs": tabs("pricing:agreements"),
         "shown": shown,
         "agreement": chosen,
-        "lines": lines[:MOST_LINES],
-        "applied": len(lines),
-        "models": len({line.name for line in lines}),
+        "groups": groups[:MOST_GROUPS],
+        "total": len(groups),
+        "models": len({group[0].name for group in groups}),
         "history": [show(row, now) for row in namesakes],
         "form": form,
         "may_edit": is_known and principal_of_person(request.user).may(Capability.EDIT_PRICES),

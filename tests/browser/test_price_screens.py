@@ -14,6 +14,8 @@ from playwright.sync_api import Browser, expect
 
 from attribution import reratings
 from pricing import drafts, imports
+from pricing.agreeing import Entered, enter_agreement
+from pricing.agreement_bodies import read_agreement
 from pricing.models import BookVersion, Price, Rate
 from pricing.placing import Room
 from pricing.publishing import publish
@@ -35,11 +37,13 @@ DEARER = "provider,model,input,output\nanthropic,claude-sonnet-5,2.2,11\n"
 
 @dataclass(frozen=True)
 class Given:
-    """Versions and a re-rating that the tests open, by their numbers."""
+    """Versions, a re-rating and an agreement that the tests open, by their numbers."""
 
     blocked: int
     published: int
     rerating: int
+    agreement: int
+    negotiating: int
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +82,24 @@ def _everything() -> Given:
     dearer = imports.import_sheet(
         DEARER.encode(), name="dearer.csv", by=FINANCE, apply_from=midnight - timedelta(days=20)
     )
-    return Given(blocked.pk, version.pk, reratings.preview(dearer, by=FINANCE).pk)
+    rerating = reratings.preview(dearer, by=FINANCE)
+    agreed = _agreed({"provider": "mistral", "percent_off": "12.5"})
+    drafts.publish(drafts.review(_acknowledged(agreed.version), by=FINANCE), by=FINANCE)
+    bands = [{"percent_off": "5"}, {"over": "1000000", "percent_off": "9"}]
+    waiting = _agreed({"provider": "acme", "bands": bands, "volume_of": "tokens", "band_mode": "whole"})
+    return Given(blocked.pk, version.pk, rerating.pk, agreed.agreement.pk, waiting.version.pk)
+
+
+def _agreed(body: dict[str, object]) -> Entered:
+    terms, problems = read_agreement({"name": "frame contract", "source": "https://acme.example/msa", **body})
+    assert terms is not None, problems
+    return enter_agreement(terms, by=FINANCE)
+
+
+def _acknowledged(version: BookVersion) -> BookVersion:
+    for block in version.blocks.all():
+        drafts.acknowledge(version, block.pk, reason="signed", by=FINANCE)
+    return version
 
 
 def _price(model: str, dearness: str, *, ends: datetime | None = None) -> tuple[Price, list[Rate]]:
@@ -92,14 +113,18 @@ def _price(model: str, dearness: str, *, ends: datetime | None = None) -> tuple[
 def _screens(given: Given) -> tuple[str, ...]:
     return (
         "/prices/",
-        "/prices/?provider=acme&when=any",
+        "/prices/?provider=mistral&when=any",
         "/prices/?q=nothing-like-it",
         "/prices/model/?provider=acme&model=small",
-        "/prices/model/?provider=openai&model=gpt-4o",
+        "/prices/model/?provider=mistral&model=mistral-large-4",
         "/prices/versions/",
         f"/prices/versions/{given.blocked}/",
         f"/prices/versions/{given.published}/",
+        f"/prices/versions/{given.negotiating}/",
         "/prices/enter/",
+        "/prices/agreements/",
+        f"/prices/agreements/{given.agreement}/",
+        f"/prices/agreements/enter/?agreement={given.agreement}",
         "/prices/import/",
         "/prices/health/",
         "/reratings/",
@@ -152,3 +177,23 @@ def test_the_list_is_narrowed_without_script(visit: Visit, given: Given) -> None
 
     assert "provider=acme&q=sma" in page.url
     assert page.locator("tbody tr").count() == 2
+
+
+def test_an_agreement_is_entered_by_keyboard_with_a_row_more(visit: Visit, given: Given) -> None:
+    page = visit().page
+    page.goto("/prices/agreements/enter/")
+    page.get_by_label("Name").fill("rates of large")
+    page.get_by_label("Provider").fill("acme")
+    page.get_by_label("Meter, row 1").fill("input")
+    page.get_by_label("Price, row 1").fill("4.5")
+    page.get_by_role("button", name="Add a row").press("Enter")
+    page.get_by_label("Meter, row 4").fill("output")
+    expect(page.get_by_label("Name")).to_have_value("rates of large")
+    page.get_by_label("Price, row 4").fill("x")
+    page.get_by_label("Price, row 4").press("Enter")
+    expect(page.get_by_label("Price, row 4")).to_have_attribute("aria-invalid", "true")
+    page.get_by_label("Price, row 4").fill("3.9")
+    page.get_by_role("button", name="Put it into the draft").press("Enter")
+
+    page.wait_for_url("**/prices/versions/*/")
+    expect(page.get_by_role("main")).to_contain_text("fixed: input $4.50/1M, output $3.90/1M")

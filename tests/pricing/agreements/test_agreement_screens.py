@@ -113,7 +113,7 @@ def test_page_of_one_shows_what_it_rests_on_and_the_prices_that_it_makes(finance
 
     answer = finance.get(page(off))
 
-    (line,) = answer.context["lines"]
+    ((line,),) = answer.context["groups"]
     assert (line.listed, line.contracted, line.difference) == (1, Decimal("0.875"), "\N{MINUS SIGN}12.5%")
     assert "frame 2026: 12.5% off" in text(answer)
     assert 'href="https://acme.example/msa"' in text(answer)
