@@ -55,7 +55,7 @@ run: install
 	@exec $(BIN)/python manage.py up --port $(PORT) $(ARGS)
 
 test: install-dev install-snippets chromium
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: install-dev
 	@$(BIN)/ruff check .

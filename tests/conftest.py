@@ -12,6 +12,7 @@ from tests.emptying import instead_of_flush
 
 # The hooks that start and end the run's own PostgreSQL; its address is set before Django looks.
 from tests.instance import pytest_configure, pytest_unconfigure  # noqa: F401
+from tests.order import pytest_collection_modifyitems  # noqa: F401
 
 instead_of_flush()
 

@@ -12,6 +12,8 @@ from tests import price_list
 from tests.attribution.factory import Call, book, dimension_set, price_slot
 from tests.attribution.reratings.shop import at
 from tests.emptying import SET_UP, empty
+from tests.instances import ROOT
+from tests.order import LONGEST
 
 
 def rows() -> dict[str, int]:
@@ -52,3 +54,7 @@ def test_the_copied_list_is_the_published_one() -> None:
         ]
     assert load_vendored().version is None
     assert BookVersion.objects.get().published_at is not None
+
+
+def test_the_longest_files_are_there() -> None:
+    assert [name for name in LONGEST if not (ROOT / "tests" / name).is_file()] == []

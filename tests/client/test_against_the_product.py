@@ -24,7 +24,6 @@ from tests.client.lossy import LossyWay
 from tests.client.recording import Received, Reply, Server, answer
 from tests.instances import ROOT, Up, eventually, manage
 
-pytestmark = pytest.mark.xdist_group("instances")
 PAGE = ROOT / "docs" / "sending-events" / "python-client.md"
 THREADS, KILLS = 6, 4
 USAGE = {"prompt_tokens": 1200, "completion_tokens": 80, "prompt_tokens_details": {"cached_tokens": 1000}}

@@ -53,7 +53,6 @@ def test_only_commands_that_need_a_database_start_one(words: list[str], needed: 
     assert _needs_database(["manage.py", *words]) is needed
 
 
-@pytest.mark.xdist_group("instances")
 def test_two_commands_at_once_share_a_server_that_ends_with_the_last(tmp_path: Path) -> None:
     data = tmp_path / "data"
     assert manage("migrate", "accounts", "zero", "--plan", data_dir=data).returncode == 0

@@ -15,9 +15,6 @@ import pytest
 
 from tests.instances import NOBODY, ROOT, Up, eventually, free_port, manage, processes_of
 
-# One instance at a time: they are whole systems, and the machine is small.
-pytestmark = pytest.mark.xdist_group("instances")
-
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
