@@ -23,6 +23,8 @@ from finops.embedded.postgres import Postgres
 for _name in ("DATABASE_URL", "DATABASE_URL_FILE", "BROKER_URL", "BROKER_URL_FILE", "SECRET_KEY"):
     os.environ.pop(_name, None)
 os.environ["BROKER_URL"] = "memory://"
+# Hundreds of processes import the same modules: none of them should compile these for itself.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 _IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 if not _IS_WORKER:
     os.environ["DATA_DIR"] = tempfile.mkdtemp(prefix="finops-test-", dir="/tmp")
