@@ -90,6 +90,11 @@ class Arithmetic:
         return added([self.usage, self.charged])
 
     @property
+    def has_agreements(self) -> bool:
+        """Whether any price shown is a contracted one that this person may know of."""
+        return any(term.agreement for term in self.shown)
+
+    @property
     def shown(self) -> Sequence[Term]:
         return self.terms[:MOST_LINES]
 
@@ -105,7 +110,7 @@ class Arithmetic:
 @opens(ARITHMETIC)
 def arithmetic(asked: Asked) -> HttpResponseBase:
     """The sum behind a cost of any screen: the same period, conditions and kind of cost."""
-    view, found = asked.view, _work_out(asked)
+    view, found, sees_contracted = asked.view, _work_out(asked), _sees_contracted(asked)
     explorer = replace(EXPLORER, dimensions=view.screen.dimensions, costs=view.screen.costs)
     total = formats.tile_money(found.total, Currency(settings.REPORTING_CURRENCY))
     context = {
@@ -114,9 +119,9 @@ def arithmetic(asked: Asked) -> HttpResponseBase:
         "heading": f"The arithmetic of {total}",
         "aside": f"{COSTS[view.cost].lower()}, {asked.bar().days}",
         "found": found,
-        "sees_contracted": _sees_contracted(asked),
-        # Of the others the unit price is a column already.
-        "shows_effective": view.cost == "effective",
+        "sees_contracted": sees_contracted,
+        # Whoever sees contracted prices has the unit price of every cost before them.
+        "shows_effective": view.cost == "effective" and not sees_contracted,
         "explorer_url": view.with_(
             screen=explorer, group=explorer.group, sort=explorer.sorts[0], tab=explorer.tabs[0]
         ).url,
@@ -170,9 +175,8 @@ def _work_out(asked: Asked) -> Arithmetic:
     lines = meter_lines(query, by_price=True)
     rates = [line.rate for line in lines if line.rate is not None]
     prices = Price.objects.select_related("version").in_bulk({rate.price_id for rate in rates})
-    agreements = Agreement.objects.in_bulk(
-        {rate.agreement_id for rate in rates if rate.agreement_id is not None}
-    )
+    agreed = {rate.agreement_id for rate in rates if rate.agreement_id is not None}
+    agreements = Agreement.objects.in_bulk(agreed) if _sees_contracted(asked) else {}
     terms = [
         Term(
             line,
