@@ -14,7 +14,7 @@ from finops.core.money import as_text
 from finops.ui import formats
 from finops.ui.formats import Currency
 from pricing import fx, terms
-from pricing.models import Commitment, Credit, CreditKind, Tax
+from pricing.models import AttributeTo, Commitment, Credit, CreditKind, Tax
 
 AnyTerm = Commitment | Credit | Tax
 _WORDS = {
@@ -128,9 +128,11 @@ def bearer(term: AnyTerm) -> str:
     """Whom it falls on."""
     if term.team:
         return f"the team {term.team}"
-    return {"nobody": "nobody, and stays visibly unattributed", "use": "those who use it, by their use"}[
-        term.attribute_to
-    ]
+    if term.attribute_to == AttributeTo.NOBODY:
+        return "nobody, and stays visibly unattributed"
+    if isinstance(term, Credit):
+        return "those whose usage it pays for"
+    return "those whose charges it is on" if isinstance(term, Tax) else "those who use it, by their use"
 
 
 def corrections(term: AnyTerm) -> list[tuple[AnyTerm, list[tuple[str, str, str]]]]:
