@@ -182,8 +182,12 @@ class PriceVersionOne(APIView):
         responses={200: PriceVersionDetail, **problem_answers(401, 403, 404, 429)},
     )
     def get(self, request: Request, number: int) -> Response:
-        """A version, everything it changes, and what stands in the way of its review."""
-        return Response(version_json(find_version(number)))
+        """A version, everything it changes, and what stands in the way of its review.
+
+        Agreements only for those who may see contracted prices.
+        """
+        sees_contracted = principal_of(request).may(Capability.VIEW_CONTRACTED_PRICES)
+        return Response(version_json(find_version(number), sees_contracted=sees_contracted))
 
 
 class Step(APIView):

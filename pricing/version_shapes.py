@@ -97,15 +97,22 @@ class PriceVersionDetail(PriceVersionShape):
     )
 
 
-def version_json(version: BookVersion) -> Json:
-    """A version with its diff and its findings."""
+def version_json(version: BookVersion, *, sees_contracted: bool = True) -> Json:
+    """A version with its diff and its findings; without agreements for those who may not see them."""
     changed = diff(version)
+    hidden = () if sees_contracted else tuple(change.words for change in changed.agreements)
     told: Json = dict(PriceVersionShape(version).data)
     told |= {
         "counts": dict(changed.counts),
         "changes": [change_json(change) for change in changed.changes[:MOST_CHANGES]],
-        "others": [{"kind": kind.value, "words": words} for kind, words in changed.others],
-        "blocks": [BlockShape(block).data for block in version.blocks.order_by("pk")],
+        "others": [
+            {"kind": kind.value, "words": words} for kind, words in changed.others if words not in hidden
+        ],
+        "blocks": [
+            BlockShape(block).data
+            for block in version.blocks.order_by("pk")
+            if not any(found.startswith(hidden) for found in block.findings)
+        ],
         "usage_touched": _touched(version, changed),
     }
     return told

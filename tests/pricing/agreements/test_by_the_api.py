@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from finops.accounts.authentication import forget_keys
-from finops.accounts.models import ApiKey
+from finops.accounts.models import ApiKey, Role, User
 from pricing.facts import Facts
 from pricing.models import Agreement, BookVersion, PriceSlot, SlotRate
 from pricing.slots import SlotBook
@@ -219,3 +219,26 @@ def test_reading_needs_a_key_that_reads_and_entering_one_that_writes(ask: Ask, c
     assert client.get(URL).status_code == 401
     assert ask(f"{URL}/99999", expect=404)["status"] == 404
     assert ask(f"{URL}?providr=acme", expect=400)["errors"][0]["field"] == "providr"
+
+
+def test_who_may_not_see_contracted_prices_is_told_the_list_alone(ask: Ask, client: Client) -> None:
+    use()
+    ask(URL, {**BODY, "model": "other", "publish": True}, expect=201)
+    number = ask(URL, {**BODY, "publish": True}, expect=409)["version"]
+    told = ask(f"/api/v1/price_versions/{number}")
+    assert (len(told["others"]), len(told["blocks"])) == (1, 1)
+    engineer = User.objects.create_user("e@acme.example", role=Role.ENGINEER)
+    client.force_login(engineer)
+
+    answer = client.post(
+        "/api/v1/prices/rate",
+        {**CALL, "usage": {"input_tokens": 1_000_000}},
+        content_type="application/json",
+    ).json()
+    version = client.get(f"/api/v1/price_versions/{number}").json()
+
+    (line,) = answer["lines"]
+    assert (answer["cost"], answer["contracted_cost"], line["cost"]) == ("2", None, "2")
+    assert (line["contracted_unit_price"], line["contracted_cost"], line["agreement"]) == (None, None, None)
+    assert (version["others"], version["blocks"]) == ([], [])
+    assert client.get(URL).status_code == 403
