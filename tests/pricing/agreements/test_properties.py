@@ -53,7 +53,7 @@ def about(facts: Facts, terms: st.SearchStrategy[dict[str, Any]]) -> st.SearchSt
     return bodies.map(lambda listed: [agreed({**a, **b}, n) for n, (a, b) in enumerate(listed, start=1)])
 
 
-@settings(max_examples=200)
+@settings(max_examples=120)
 @given(st.data(), st.sampled_from(FINITE), instants, meters, units)
 def test_rating_in_bulk_is_rating_one_by_one_and_a_percentage_never_makes_dearer(
     data: st.DataObject, kind: Facts, at: int, parts: dict[Meter, int], used: dict[str, Decimal]
@@ -85,6 +85,7 @@ def test_rating_in_bulk_is_rating_one_by_one_and_a_percentage_never_makes_dearer
     assert all(prices[line.meter].agreement_id == (line.agreed and line.agreed.id) for line in one.lines)
 
 
+@settings(max_examples=50)
 @given(st.data(), st.sampled_from(FINITE), st.lists(st.integers(0, 9), min_size=2, max_size=2, unique=True))
 def test_slots_are_cut_where_an_agreement_holds_and_keep_what_was_known_before(
     data: st.DataObject, kind: Facts, days: list[int]
