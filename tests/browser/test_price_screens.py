@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,13 +12,14 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Browser, expect
 
-from attribution import reratings
-from pricing import drafts, imports
+from attribution import charging, reratings
+from pricing import drafts, fx, imports, terms
 from pricing.agreeing import Entered, enter_agreement
 from pricing.agreement_bodies import read_agreement
-from pricing.models import BookVersion, Price, Rate
+from pricing.models import BookVersion, Commitment, Price, Rate
 from pricing.placing import Room
 from pricing.publishing import publish
+from pricing.term_bodies import read_term
 from pricing.vendored import Catalogue
 from tests.browser.conftest import LOOKS, Visitor, elsewhere
 from tests.browser.test_screens import FINANCE
@@ -37,13 +38,14 @@ DEARER = "provider,model,input,output\nanthropic,claude-sonnet-5,2.2,11\n"
 
 @dataclass(frozen=True)
 class Given:
-    """Versions, a re-rating and an agreement that the tests open, by their numbers."""
+    """Versions, a re-rating, an agreement and a commitment that the tests open, by their numbers."""
 
     blocked: int
     published: int
     rerating: int
     agreement: int
     negotiating: int
+    commitment: int
 
 
 @pytest.fixture(scope="module")
@@ -87,13 +89,30 @@ def _everything() -> Given:
     drafts.publish(drafts.review(_acknowledged(agreed.version), by=FINANCE), by=FINANCE)
     bands = [{"percent_off": "5"}, {"over": "1000000", "percent_off": "9"}]
     waiting = _agreed({"provider": "acme", "bands": bands, "volume_of": "tokens", "band_mode": "whole"})
-    return Given(blocked.pk, version.pk, rerating.pk, agreed.agreement.pk, waiting.version.pk)
+    return Given(
+        blocked.pk,
+        version.pk,
+        rerating.pk,
+        agreed.agreement.pk,
+        waiting.version.pk,
+        _committed(midnight.date()),
+    )
+
+
+def _committed(day: date) -> int:
+    """The number of a commitment in euros that the company draws on."""
+    said = {"name": "Spend", "kind": "prepaid", "provider": "anthropic", "currency": "EUR", "amount": "20"}
+    days = {"starts_on": f"{day - timedelta(days=50)}", "ends_on": f"{day + timedelta(days=300)}"}
+    fx.book_rate("EUR", day - timedelta(days=50), Decimal("0.92"), source="ECB", by=FINANCE)
+    made = terms.enter(read_term(Commitment, {**said, **days}), by=FINANCE, is_team=bool)
+    charging.derive(wait=True)
+    return made.pk
 
 
 def _agreed(body: dict[str, object]) -> Entered:
-    terms, problems = read_agreement({"name": "frame contract", "source": "https://acme.example/msa", **body})
-    assert terms is not None, problems
-    return enter_agreement(terms, by=FINANCE)
+    said, problems = read_agreement({"name": "frame contract", "source": "https://acme.example/msa", **body})
+    assert said is not None, problems
+    return enter_agreement(said, by=FINANCE)
 
 
 def _acknowledged(version: BookVersion) -> BookVersion:
@@ -125,6 +144,10 @@ def _screens(given: Given) -> tuple[str, ...]:
         "/prices/agreements/",
         f"/prices/agreements/{given.agreement}/",
         f"/prices/agreements/enter/?agreement={given.agreement}",
+        "/prices/commitments/",
+        f"/prices/commitments/{given.commitment}/",
+        f"/prices/commitments/{given.commitment}/correct/",
+        "/prices/exchange-rates/",
         "/prices/import/",
         "/prices/health/",
         "/reratings/",
