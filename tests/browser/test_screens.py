@@ -19,6 +19,7 @@ SCREENS = (
     "/costs/?period=last-month",
     "/costs/?period=last-month&tab=changes",
     "/costs/?period=last-month&group=feature&split=tier",
+    "/costs/arithmetic/?period=last-month",
     "/teams/assistant/?period=last-month",
     "/usage/?period=last-month",
     "/unattributed/",
