@@ -17,7 +17,19 @@ from pathlib import Path
 from bench import instance, results
 from bench.instance import Server
 from bench.results import Row
-from bench.rows import formats, freshness, ingest, pages, queries, rating, rerating, singles, spool, storage
+from bench.rows import (
+    catalogue,
+    formats,
+    freshness,
+    ingest,
+    pages,
+    queries,
+    rating,
+    rerating,
+    singles,
+    spool,
+    storage,
+)
 from bench.scales import SCALES, Scale
 
 GROUPS = ("pages", "rating", "ingest", "singles", "formats", "spool", "freshness", "queries")
@@ -55,6 +67,7 @@ def _on(server: Server, scale: Scale, groups: list[str]) -> Iterator[Row]:
         yield from pages.measure(server, scale)
     if "rating" in groups:
         yield from rating.measure(server, scale)
+        yield from catalogue.measure(server, scale)
     if "ingest" in groups:
         yield from ingest.measure(server, scale)
     if "singles" in groups:

@@ -16,6 +16,7 @@ EXPECTED = {
     "overview_page",
     "overview_queries",
     "rating",
+    "catalogue_import",
     "rerating",
     "rerating_divided",
     "ingest_durable",
