@@ -103,15 +103,16 @@ def _by_tokens(total: str) -> str:
     return share(total, "open_tokens", "tokens_so_far", "tokens")
 
 
-def _by_use(total: str) -> str:
-    return f"CASE WHEN by_tokens THEN {_by_tokens(total)} ELSE {_by_cost(total)} END"
+def _by_use(total: str, by_tokens: str) -> str:
+    return f"CASE WHEN {by_tokens} THEN {_by_tokens(total)} ELSE {_by_cost(total)} END"
 
 
 _COVER = f"""
 WITH {_WEIGHED},
 shared AS MATERIALIZED (
     SELECT day, dimension_set_id, slot_id, open_tokens, rest, {_by_cost("covered")} AS covered,
-           {_by_tokens("taken")} AS taken, {_by_use("used")} AS used, {_by_use("unused")} AS unused
+           {_by_tokens("taken")} AS taken, {_by_use("used", "by_tokens")} AS used,
+           {_by_use("unused", "tokens > 0")} AS unused
     FROM weighed
 ),
 left_over AS (

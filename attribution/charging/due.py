@@ -13,6 +13,7 @@ from django.utils import timezone
 from attribution.models import ChargeDue, ChargingState
 from pricing.catalogue import current_version
 from pricing.models import Commitment, Credit, Tax
+from pricing.slot_rates import PUBLISHING_LOCK
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,10 @@ def take(cursor: Any, today: date) -> Due:
     """
     # Any: Django's cursor wrapper has no public type.
     state, known = ChargingState.objects.first(), knowledge()
+    if state is not None and state.knowledge == known:
+        # What is rewritten in place keeps the time since when it is known: nobody publishes meanwhile.
+        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [PUBLISHING_LOCK])
+        known = knowledge()
     cursor.execute("DELETE FROM charge_due RETURNING day")
     days = {day for (day,) in cursor.fetchall()}
     if state is None or state.knowledge != known or state.today > today:

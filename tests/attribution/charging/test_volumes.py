@@ -8,19 +8,30 @@ from datetime import date, timedelta
 from decimal import Decimal, localcontext
 from typing import Any
 
+import numpy as np
 import pytest
 from django.db import connection, transaction
+from django.test import Client
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from attribution import charging
-from attribution.models import UsageDay
+from attribution import charging, reratings
+from attribution.models import Charge, UsageDay
+from finops.accounts.authentication import forget_keys
+from finops.accounts.models import ApiKey
 from finops.core.meters import Meter
 from finops.core.money import EXACT
+from pricing import drafts
 from pricing.commitments import shares
+from pricing.facts import Facts
+from pricing.models import BookVersion
+from pricing.slots import SlotBook
+from tests.attribution.charging.test_derivation import NO_SHRINKING
 from tests.attribution.charging.world import FIRST, agree, current, prepaid, use
 from tests.attribution.factory import dimension_set, price_slot
+from tests.pricing.test_drafts import in_book
+from tests.pricing.test_publishing import price
 
 pytestmark = pytest.mark.django_db
 PRICES: tuple[dict[Meter | int, str], ...] = (
@@ -92,7 +103,9 @@ uses = st.tuples(
 bands = st.dictionaries(st.integers(1, 300_000), st.decimals("0.01", "100", places=3), max_size=3)
 
 
-@hypothesis_settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(
+    max_examples=10, phases=NO_SHRINKING, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(uses, min_size=1, max_size=8), st.lists(uses, max_size=3), bands, st.booleans())
 def test_bands_are_the_plain_arithmetic_in_one_step_or_two(
     early: list[Any], late: list[Any], higher: dict[int, Decimal], whole: bool
@@ -158,3 +171,45 @@ def plain(
                     if amount:
                         found[day, row.dimension_set_id, row.slot_id] = amount
     return found
+
+
+def test_an_agreement_of_the_book_is_counted_and_its_correction_restates_it(client: Client) -> None:
+    in_book(price("m", "2"))
+    forget_keys()
+    _, secret = ApiKey.issue("desk", ["read", "write"])
+
+    def agree_on(percent: str, **fields: object) -> Mapping[str, Any]:
+        bands = [{"over": "0", "percent_off": "10"}, {"over": "1000000", "percent_off": percent}]
+        body = {
+            "name": "frame",
+            "provider": "acme",
+            "volume_of": "tokens",
+            "band_mode": "marginal",
+            "bands": bands,
+        }
+        answer = client.post(
+            "/api/v1/price_agreements",
+            {**body, **fields},
+            content_type="application/json",
+            headers={"Authorization": f"Bearer {secret}"},
+        )
+        assert answer.status_code == 201, answer.content
+        said: Mapping[str, Any] = answer.json()
+        return said
+
+    first = agree_on("20", publish=True)["agreement"]
+    noon = np.array([np.datetime64("2026-10-01T12:00:00", "us").astype(np.int64)])
+    (slot,) = SlotBook().resolve([Facts("acme", "m")], noon, np.array([5]))
+    use(FIRST, dimension_set(), int(slot), {Meter.INPUT: 3 * 10**6})
+    charging.derive(today=LAST)
+    # Two of three million tokens at 1.6 instead of 1.8.
+    assert taken_off() == {FIRST: Decimal("-0.4")}
+
+    draft = BookVersion.objects.get(pk=agree_on("30", replaces=[first["id"]])["version"]["id"])
+    for block in draft.blocks.all():
+        drafts.acknowledge(draft, block.pk, reason="our contract", by="ann")
+    drafts.review(draft, by="ann")
+    reratings.approve(reratings.preview(draft, by="ann"), by="ben")
+    charging.derive(today=LAST)
+    assert taken_off() == {FIRST: Decimal("-0.8")}
+    assert Charge.objects.exclude(known_to=None).get().origin_id == first["id"]
