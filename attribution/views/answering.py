@@ -140,15 +140,7 @@ def ask(
     """
     view = asked.view
     group_by = (group, split) if split else (group,)
-    base = view.with_(
-        screen=replace(EXPLORER, costs=view.screen.costs, dimensions=_all_dimensions(view)),
-        group=group,
-        split=split,
-        filters={**view.filters, **{name: Condition((value,)) for name, value in (only or {}).items()}},
-        sort=EXPLORER.sorts[0],
-        tab="table",
-        others={},
-    )
+    base = in_explorer(view, only).with_(group=group, split=split)
     fine = granularity or asking.granularity_of(asked)
     report = costs(
         asking.question(asked, *group_by, granularity=fine, measures=measures, only=only, by_kind=by_kind)
@@ -158,6 +150,17 @@ def ask(
         before = costs(asking.question(asked, *group_by, period=view.compared, measures=measures, only=only))
     axis = asking.axis_of(report) if fine != Granularity.TOTAL else []
     return Answer(base, report, before, names_of(group_by), axis)
+
+
+def in_explorer(view: View, only: Mapping[str, str] | None = None) -> View:
+    """The same question in the cost explorer, narrowed to what a page is about: links lead on from it."""
+    return view.with_(
+        screen=replace(EXPLORER, costs=view.screen.costs, dimensions=_all_dimensions(view)),
+        filters={**view.filters, **{name: Condition((value,)) for name, value in (only or {}).items()}},
+        sort=EXPLORER.sorts[0],
+        tab=EXPLORER.tabs[0],
+        others={},
+    )
 
 
 def _all_dimensions(view: View) -> tuple[Dimension, ...]:

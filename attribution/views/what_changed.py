@@ -13,6 +13,7 @@ from attribution.changes import Component, Effects, explain, reason
 from attribution.charge_lines import ChargeLine, charge_lines
 from attribution.meter_lines import MeterLine, meter_lines
 from attribution.views import asking
+from attribution.views.answering import in_explorer, sums_url
 from attribution.views.lines import added
 from attribution.views.names import names_of
 from finops.core.money import ZERO
@@ -35,6 +36,9 @@ class ChangeLine:
     effects: Effects
     reason: str
     url: str = ""
+    # The arithmetic of the two costs.
+    before_url: str = ""
+    now_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ def what_changed(asked: Asked, dimension: str, *, only: Mapping[str, str] | None
     )
     earlier, now = (_by_group(meter_lines(question)) for question in questions)
     charged = _charged(*(charge_lines(question) for question in questions))
-    names = names_of([dimension])
+    names, base = names_of([dimension]), in_explorer(view, only)
     lines = []
     for value in dict.fromkeys([*now, *earlier, *charged]):
         components = list(_components(earlier.get(value, []), now.get(value, [])))
@@ -85,6 +89,8 @@ def what_changed(asked: Asked, dimension: str, *, only: Mapping[str, str] | None
                 reason=reason(
                     effects, components, {label: after - first for label, (first, after) in charges.items()}
                 ),
+                before_url=sums_url(base.in_period(view.compared).narrowed(dimension, value)),
+                now_url=sums_url(base.narrowed(dimension, value)),
                 url=narrowed.with_(group="model" if dimension != "model" else "feature").url,
             )
         )
@@ -96,6 +102,8 @@ def what_changed(asked: Asked, dimension: str, *, only: Mapping[str, str] | None
         now=added(line.now for line in lines),
         effects=sum((line.effects for line in lines), Effects()),
         reason="",
+        before_url=sums_url(base.in_period(view.compared)),
+        now_url=sums_url(base),
     )
     return Changes(lines[:MOST_LINES] if len(lines) <= MOST_LINES else _cut(lines), total, _chart(lines))
 

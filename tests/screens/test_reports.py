@@ -199,6 +199,16 @@ def test_what_changed_sums_to_the_change_on_the_screen(browse: Client) -> None:
     assert changes.total.before == total(before)
     assert changes.total.effects.total == total() - total(before)
     assert all(line.effects.total == line.now - line.before for line in changes.lines)
+    for side, cost in (("before_url", changes.total.before), ("now_url", changes.total.now)):
+        assert browse.get(getattr(changes.total, side)).context["found"].total == cost
+
+
+def test_the_changes_of_a_team_open_the_arithmetic_of_that_team(browse: Client) -> None:
+    changes = browse.get("/teams/assistant/?period=last-month").context["changes"]
+
+    assert browse.get(changes.total.now_url).context["found"].total == changes.total.now
+    first = changes.lines[0]
+    assert browse.get(first.before_url).context["found"].total == first.before
 
 
 def test_a_querystring_that_says_defaults_is_redirected_to_the_short_one(browse: Client) -> None:
