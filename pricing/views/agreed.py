@@ -42,7 +42,7 @@ class Term:
     def volume(self) -> str:
         """From which volume of a month on it holds."""
         if not self.band.over:
-            return "from the first"
+            return "from 0 on"
         amount = f"{self.band.over.normalize():,f}"
         return (
             f"over ${amount}" if self.agreement.volume_of == VolumeOf.LIST_COST else f"over {amount} tokens"

@@ -15,13 +15,18 @@ from finops.core.errors import FieldProblem
 from finops.core.money import as_text
 from pricing.models import BandMode, VolumeOf
 from pricing.views.agreed import ShownAgreement
-from pricing.views.into_draft import DAY_HELP, IntoDraftForm, instant
+from pricing.views.into_draft import DAY_HELP, IntoDraftForm, as_typed, instant
 from pricing.views.shown import MILLION, TOKENS
 
 ROWS, MOST_ROWS = 3, 60
 _ABOUT = ("name", "provider", "model", "effective_from", "effective_to")
 _CONDITIONS = ("account", "host", "region", "service_tier", "processing", "speed")
 _RESTS_ON = ("source", "note", "draft")
+_MISSING = {
+    "meter": "Say of which meter.",
+    "unit_price": "Say what it costs.",
+    "per": "Say for how many, such as 1000.",
+}
 Body = dict[str, Any]  # JSON
 
 
@@ -207,10 +212,10 @@ class EntryForm:
         for problem in problems:
             _, is_term, path = problem.field.partition("bands.")
             if is_term:
-                self._refuse_term(path.split("."), problem.message)
+                self._refuse_term(path.split("."), problem)
             else:
                 name = problem.field.partition(".")[0]
-                self.form.add_error(name if name in self.form.fields else None, problem.message)
+                self.form.add_error(name if name in self.form.fields else None, as_typed(problem))
 
     def _read_bands(self) -> list[_Band]:
         found: dict[Decimal, _Band] = {}
@@ -220,15 +225,16 @@ class EntryForm:
                 found.setdefault(over, _Band(over, row)).take(row)
         return [found[over] for over in sorted(found)]
 
-    def _refuse_term(self, path: Sequence[str], message: str) -> None:
+    def _refuse_term(self, path: Sequence[str], problem: FieldProblem) -> None:
         number, *rest = path
         if not number.isdecimal() or int(number) >= len(self._bands):
-            self.form.add_error(None, message)
+            self.form.add_error(None, problem.message)
             return
         row = self._bands[int(number)].row_of(rest)
         usual = "meter" if rest[:1] == ["rates"] else "percent_off"
         name = rest[-1] if rest and rest[-1] in row.fields else usual
-        row.add_error(name, message)
+        is_missing = name in ("per", "meter", "unit_price") and not row[name].value()
+        row.add_error(name, _MISSING[name] if is_missing else problem.message)
 
 
 class _Band:

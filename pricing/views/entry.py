@@ -27,7 +27,7 @@ from pricing.placing import Priced
 from pricing.price_bodies import read_price
 from pricing.sheets import TOKEN_COLUMNS, as_of_sheet, body_of
 from pricing.views.book import tabs
-from pricing.views.into_draft import DAY_HELP, IntoDraftForm
+from pricing.views.into_draft import DAY_HELP, IntoDraftForm, as_typed
 
 _MILLION = 1_000_000
 _OWN_FIELDS = ("input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning")
@@ -94,7 +94,7 @@ class PriceForm(IntoDraftForm):
     def _show(self, problem: FieldProblem) -> None:
         name = problem.field.removeprefix("row").lstrip(",. ")
         name = {"from": "effective_from", "to": "effective_to", "rates": "input"}.get(name, name)
-        self.add_error(name if name in self.fields else None, problem.message)
+        self.add_error(name if name in self.fields else None, as_typed(problem))
 
     @staticmethod
     def initial_of(price: Price) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 
 from finops.accounts.forms import OurForm
+from finops.core.errors import FieldProblem
 from pricing.models import BookVersion, VersionStatus
 
 DAY_HELP = "A day (its first instant in UTC), or a time such as 2027-01-01T08:00:00Z."
@@ -30,6 +31,17 @@ class IntoDraftForm(OurForm):
     def version(self) -> BookVersion | None:
         """The draft that was chosen; None for a new one."""
         return BookVersion.objects.filter(pk=self.cleaned_data["draft"] or 0).first()
+
+
+def as_typed(problem: FieldProblem) -> str:
+    """What is wrong, to somebody who typed it: of a time, what may be typed."""
+    is_time = problem.field.replace(",", ".").rpartition(".")[2].strip() in (
+        "effective_from",
+        "effective_to",
+        "from",
+        "to",
+    )
+    return f"Give a day or a time. {DAY_HELP}" if is_time and problem.code == "invalid" else problem.message
 
 
 def instant(cell: str) -> str | None:

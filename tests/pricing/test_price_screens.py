@@ -247,6 +247,7 @@ def test_price_is_corrected_by_hand_into_a_draft(finance: Client) -> None:
 
     wrong = finance.post("/prices/enter/", {**told, "input": "x", "effective_from": "soon"})
     assert (wrong.status_code, set(wrong.context["form"].errors)) == (422, {"input", "effective_from"})
+    assert "Give a day or a time." in text(wrong)
     assert not BookVersion.objects.filter(status=VersionStatus.DRAFT).exists()
 
     new = {**told, "input": "2.2", "units": "searches=1/1000:2", "effective_from": f"{TOMORROW:%Y-%m-%d}"}

@@ -94,7 +94,7 @@ def test_list_tells_what_was_agreed_and_can_be_narrowed_and_exported(finance: Cl
     frame, large, volume = finance.get(LIST).context["lines"]
     assert (frame.what, frame.fees, frame.state) == (["12.5% off"], "included", "In force")
     assert (large.what, large.fees) == (["fixed: input $1.10/1M, searches $8.00/1,000"], "searches")
-    assert volume.what == ["from the first: 5% off", "over 1,000,000,000 tokens: 10.25% off"]
+    assert volume.what == ["from 0 on: 5% off", "over 1,000,000,000 tokens: 10.25% off"]
 
     rows = finance.get(f"{LIST}export.csv?q=large").getvalue().decode("utf-8-sig").splitlines()
     assert [row.split(",")[15:18] for row in rows[1:]] == [
@@ -245,6 +245,7 @@ def test_what_is_wrong_is_shown_where_it_was_typed(
     assert answer.status_code == 422
     assert set(entry.form.errors) == form
     assert {row.number: set(row.errors) for row in entry.wrong_rows} == cells
+    assert "RFC" not in text(answer)
     assert not BookVersion.objects.exists()
 
 
