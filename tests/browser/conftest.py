@@ -32,6 +32,7 @@ os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 WIDTHS = NARROW, WIDE = 390, 1360
 # Each theme, with the width at which its screens are loaded.
 LOOKS: tuple[tuple[Literal["light", "dark"], int], ...] = (("light", WIDE), ("dark", NARROW))
+FINANCE = "finance@demo.example"
 Result = TypeVar("Result")
 ARGUMENTS = [
     "--no-sandbox",
@@ -150,3 +151,20 @@ class Visitor:
         # What is wrong is told node by node; to tell the same of all that is right takes long.
         found = self.page.evaluate("axe.run({resultTypes: ['violations']}).then(result => result.violations)")
         return [f"{one['id']}: {[node['target'] for node in one['nodes']][:3]}" for one in found]
+
+
+Visit = Callable[..., Visitor]
+
+
+@pytest.fixture
+def visit(chromium: Browser, served: str) -> Iterator[Visit]:
+    """Lets somebody signed in look around, somebody from finance unless said; gone when the test ends."""
+    visitors: list[Visitor] = []
+
+    def enter(person: str = FINANCE, **options: object) -> Visitor:
+        visitors.append(Visitor(chromium, served, person, **options))
+        return visitors[-1]
+
+    yield enter
+    for visitor in visitors:
+        visitor.context.close()

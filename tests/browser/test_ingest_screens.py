@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.test import override_settings
 from django.utils import timezone
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from attribution import contracts, imports, tagging_changes
 from attribution.ingest.layout import Layout
@@ -30,12 +30,10 @@ from attribution.pullers import mappings
 from attribution.pullers.mappings import Mapped
 from attribution.tagging import Saying
 from attribution.views import imports as screen
-from tests.browser.conftest import LOOKS, Visitor, elsewhere
-from tests.browser.test_screens import FINANCE
+from tests.browser.conftest import FINANCE, LOOKS, Visit, elsewhere
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("given")]
 AT = (datetime.now(UTC) - timedelta(days=1)).replace(microsecond=0)
-Visit = Callable[..., Visitor]
 
 
 @dataclass(frozen=True)
@@ -140,19 +138,6 @@ def _reports() -> None:
         first_seen_at=now,
         changed_at=now,
     )
-
-
-@pytest.fixture
-def visit(chromium: Browser, served: str, given: Given) -> Iterator[Visit]:
-    visitors: list[Visitor] = []
-
-    def enter(person: str = FINANCE, **options: object) -> Visitor:
-        visitors.append(Visitor(chromium, served, person, **options))
-        return visitors[-1]
-
-    yield enter
-    for visitor in visitors:
-        visitor.context.close()
 
 
 def test_every_screen_is_clean_in_both_themes_and_widths(visit: Visit, given: Given) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from attribution import charging, reratings
 from pricing import drafts, fx, imports, terms
@@ -21,11 +20,9 @@ from pricing.placing import Room
 from pricing.publishing import publish
 from pricing.term_bodies import read_term
 from pricing.vendored import Catalogue
-from tests.browser.conftest import LOOKS, Visitor, elsewhere
-from tests.browser.test_screens import FINANCE
+from tests.browser.conftest import FINANCE, LOOKS, Visit, elsewhere
 
 pytestmark = pytest.mark.django_db
-Visit = Callable[..., Visitor]
 SHEET = (
     "provider,model,input,output,from,source\n"
     "acme,large,9,40,,their page https://acme.example/pricing\n"
@@ -51,19 +48,6 @@ class Given:
 @pytest.fixture(scope="module")
 def given(served: str) -> Given:
     return elsewhere(_everything)
-
-
-@pytest.fixture
-def visit(chromium: Browser, served: str) -> Iterator[Visit]:
-    visitors: list[Visitor] = []
-
-    def enter(person: str = FINANCE, **options: object) -> Visitor:
-        visitors.append(Visitor(chromium, served, person, **options))
-        return visitors[-1]
-
-    yield enter
-    for visitor in visitors:
-        visitor.context.close()
 
 
 def _everything() -> Given:

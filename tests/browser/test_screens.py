@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from django.test import Client
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from finops.accounts.models import User
-from tests.browser.conftest import LOOKS, Visitor, elsewhere
+from tests.browser.conftest import FINANCE, LOOKS, Visit, elsewhere
 
 # The company is committed by its fixture; the mark has the run's database made.
 pytestmark = pytest.mark.django_db
-FINANCE = "finance@demo.example"
 SCREENS = (
     "/",
     "/costs/?period=last-month",
@@ -28,20 +27,10 @@ SCREENS = (
     "/ownership/",
 )
 
-Visit = Callable[..., Visitor]
 
-
-@pytest.fixture
-def visit(chromium: Browser, served: str) -> Iterator[Visit]:
-    visitors: list[Visitor] = []
-
-    def enter(person: str = FINANCE, **options: object) -> Visitor:
-        visitors.append(Visitor(chromium, served, person, **options))
-        return visitors[-1]
-
-    yield enter
-    for visitor in visitors:
-        visitor.context.close()
+@pytest.fixture(autouse=True)
+def _as_they_were() -> Iterator[None]:
+    yield
     _prefer(theme="system", shortcuts_enabled=True)
 
 

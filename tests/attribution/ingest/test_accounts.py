@@ -19,7 +19,7 @@ from attribution.ingest.otlp.span import Span
 from attribution.rollups import fold
 from finops.accounts.models import AuditEntry, Scope
 from finops.core.errors import InvalidInput
-from pricing.publishing import load_vendored
+from tests import price_list
 from tests.attribution.ingest.conftest import Send, event, issue_key, rows
 from tests.attribution.ingest.test_import import import_events
 from tests.attribution.ingest.test_usage_exports import focus
@@ -41,7 +41,7 @@ def put(source: str = "service", **said: Any) -> None:
 
 
 def test_an_account_is_a_fact_of_the_price_and_part_of_what_a_call_said(send: Send) -> None:
-    load_vendored()
+    price_list.load()
     sent = [event("none"), event("acme", account="Acme-Prod"), event("eu", account="acme/eu", region="eu")]
 
     assert send(*sent, event("empty", account="")).counts == (4, 0, 0, 0)
@@ -57,7 +57,7 @@ def test_an_account_is_a_fact_of_the_price_and_part_of_what_a_call_said(send: Se
 
 
 def test_a_contract_says_the_account_of_calls_that_name_none_from_then_on(send: Send) -> None:
-    load_vendored()
+    price_list.load()
     before = [event("before"), event("named", account="own")]
     send(*before)
 
@@ -96,7 +96,7 @@ def test_a_contract_may_say_no_account_that_a_call_may_not(account: str) -> None
 
 
 def test_a_contract_s_account_over_the_api(client: Client, send: Send) -> None:
-    load_vendored()
+    price_list.load()
     headers = {"Authorization": f"Bearer {issue_key('admin', Scope.ADMIN)}"}
     url = "/api/v1/source_contracts"
     made = client.post(
@@ -111,7 +111,7 @@ def test_a_contract_s_account_over_the_api(client: Client, send: Send) -> None:
 
 
 def test_costs_and_calls_are_asked_for_by_account(client: Client, send: Send) -> None:
-    load_vendored()
+    price_list.load()
     put(account="shared")
     send(event("a"), event("b"), event("c", account="own"), event("d", source="others"))
     fold()
