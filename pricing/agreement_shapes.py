@@ -84,8 +84,10 @@ class AgreementDraft(Strict):
         " `effective_to`.",
     )
     publish = serializers.BooleanField(
-        default=False,
-        help_text="Review and publish at once, where no booked usage would be priced otherwise.",
+        allow_null=True,
+        default=None,
+        help_text="Unless said: review and publish at once where no booked usage would be priced otherwise,"
+        " and it does not go into a `version`. `true`: answer 409 where that cannot be. `false`: only draft.",
     )
 
 
@@ -98,3 +100,4 @@ class AgreementEntered(serializers.Serializer[Json]):
 
     version = PriceVersionShape()
     agreement = AgreementShape()
+    waits = serializers.CharField(allow_blank=True, help_text="Why it is not in force, and what to do.")

@@ -33,7 +33,6 @@ from pricing.version_shapes import Json, PriceVersionShape
 
 _MAY = (requires(read=Capability.VIEW_CONTRACTED_PRICES, write=Capability.EDIT_PRICES),)
 _DRAFT_FIELDS = tuple(AgreementDraft().fields)
-_WAITS = "waits"
 
 
 class Agreements(ListAPIView[Agreement]):
@@ -71,18 +70,20 @@ class Agreements(ListAPIView[Agreement]):
         operation_id="price_agreements_add",
         request=NewAgreement,
         responses={
-            201: OpenApiResponse(AgreementEntered, description="In a draft; in force, with `publish`."),
+            201: OpenApiResponse(AgreementEntered, description="In force, or in a draft."),
             **problem_answers(400, 401, 403, 404, 409, 422, 429),
         },
     )
     def post(self, request: Request) -> Response:
-        """Enter an agreement into a draft. Review and publish it at `/price_versions/{id}`.
+        """Enter an agreement, in force at once where no booked usage would be priced otherwise.
 
-        With `publish` that is done at once, where no booked usage would be priced otherwise. Else the answer
-        is 409: it names the draft, in which the agreement waits, as `version` and what to do with it.
+        Else it waits in a draft, to be reviewed and published at `/price_versions/{id}` or by a re-rating, as
+        `waits` says. With `"publish": true` the answer is then 409, which names that draft as `version`; with
+        `false`, or in a `version` of yours, it is a draft anyway.
         """
         answer = self._enter(request)
-        if not (isinstance(answer.data, dict) and (why := answer.data.pop(_WAITS, ""))):
+        insists = isinstance(request.data, dict) and request.data.get("publish") is True
+        if not (insists and isinstance(answer.data, dict) and (why := answer.data.get("waits"))):
             return answer
         number = answer.data["version"]["id"]
         body = problem_body(Conflict.status, Conflict.title, why) | {"version": number}
@@ -107,13 +108,14 @@ class Agreements(ListAPIView[Agreement]):
             label=said["label"],
             note=said["draft_note"],
             replaces=said["replaces"],
-            publishes=said["publish"],
+            publishes="version" not in said if said["publish"] is None else said["publish"],
         )
         body: Json = {
             "version": PriceVersionShape(entered.version).data,
             "agreement": AgreementShape(_read(entered.agreement.pk)).data,
+            "waits": entered.waits,
         }
-        return Response(body | ({_WAITS: entered.waits} if entered.waits else {}), status.HTTP_201_CREATED)
+        return Response(body, status.HTTP_201_CREATED)
 
 
 class AgreementOne(APIView):

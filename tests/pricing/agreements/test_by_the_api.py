@@ -64,7 +64,8 @@ def use(at: str = "2026-11-10T12:00:00Z") -> PriceSlot:
 
 
 def test_agreement_is_drafted_reviewed_published_ended_and_known_as_of_each_time(ask: Ask) -> None:
-    made = ask(URL, {**BODY, "account": "org-1", "source": "contract 17", "meters": ["input"]}, expect=201)
+    body = {**BODY, "account": "org-1", "source": "contract 17", "meters": ["input"], "publish": False}
+    made = ask(URL, body, expect=201)
     number, version = made["agreement"]["id"], made["version"]["id"]
     assert (made["version"]["status"], made["agreement"]["known_from"]) == ("draft", None)
     assert listed(ask) == []
@@ -174,7 +175,7 @@ def test_of_two_equally_specific_the_second_is_refused_naming_both_and_nothing_o
     assert "side letter (acme/*)" in refused["detail"]
     assert (BookVersion.objects.count(), Agreement.objects.count()) == (versions, 1)
     # By a draft it comes as far as its review.
-    waits = ask(URL, {**BODY, "name": "side letter"}, expect=201)["version"]["id"]
+    waits = ask(URL, {**BODY, "name": "side letter", "publish": False}, expect=201)["version"]["id"]
     assert "side letter" in ask(f"/api/v1/price_versions/{waits}/review", {}, expect=400)["detail"]
 
 
@@ -223,7 +224,11 @@ def test_reading_needs_a_key_that_reads_and_entering_one_that_writes(ask: Ask, c
 
 def test_who_may_not_see_contracted_prices_is_told_the_list_alone(ask: Ask, client: Client) -> None:
     use()
-    ask(URL, {**BODY, "model": "other", "publish": True}, expect=201)
+    at_once = ask(URL, {**BODY, "model": "other"}, expect=201)
+    assert (at_once["version"]["status"], at_once["waits"]) == ("published", "")
+    waiting = ask(URL, BODY, expect=201)
+    assert waiting["version"]["status"] == "draft"
+    assert "Booked usage would be priced otherwise" in waiting["waits"]
     number = ask(URL, {**BODY, "publish": True}, expect=409)["version"]
     told = ask(f"/api/v1/price_versions/{number}")
     assert (len(told["others"]), len(told["blocks"])) == (1, 1)
