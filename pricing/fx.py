@@ -23,7 +23,8 @@ from pricing.models import FxRate
 
 USD = "USD"
 ONE = Decimal(1)
-PLACES = 12  # of a rate, and of an amount in dollars that was converted by one
+PLACES = 12  # of an amount in dollars that was converted
+RATE_PLACES = 18  # invoices state rates to sixteen
 LONGEST_SOURCE = 2_000
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _PLACE = ONE.scaleb(-PLACES)
@@ -131,8 +132,8 @@ def _check(currency: str, rate: Decimal, source: str) -> None:
     problems = []
     if currency == USD:
         problems.append(FieldProblem("currency", "invalid", "One dollar is one dollar; there is no rate."))
-    if not rate.is_finite() or not _PLACE < rate < _LIMIT or rate != round(rate, PLACES):
-        message = f"A rate is above 0, has at most {PLACES} decimals and as many digits before them."
+    if not rate.is_finite() or not _PLACE < rate < _LIMIT or rate != round(rate, RATE_PLACES):
+        message = f"A rate is above 0, with at most {PLACES} digits before and {RATE_PLACES} after the point."
         problems.append(FieldProblem("rate", "invalid", message))
     if len(source) > LONGEST_SOURCE:
         problems.append(FieldProblem("source", "max_length", f"At most {LONGEST_SOURCE:,} characters."))

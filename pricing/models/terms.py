@@ -33,7 +33,7 @@ class FxRate(models.Model):
 
     currency = models.CharField(max_length=3)
     month = models.DateField()  # its first day
-    rate = models.DecimalField(max_digits=24, decimal_places=12)
+    rate = models.DecimalField(max_digits=30, decimal_places=18)
     source = models.TextField(blank=True)
     entered_by = models.CharField(max_length=254)
     known_from = models.DateTimeField()
@@ -74,7 +74,7 @@ class Term(models.Model):
     starts_on = models.DateField()
     ends_on = models.DateField()  # exclusive
     currency = models.CharField(max_length=3, default="USD")
-    fx_rate = models.DecimalField(max_digits=24, decimal_places=12, default=1)  # booked on entry
+    fx_rate = models.DecimalField(max_digits=30, decimal_places=18, default=1)  # booked on entry
     attribute_to = models.CharField(max_length=6, choices=AttributeTo, default=AttributeTo.NOBODY)
     team = models.CharField(max_length=128, blank=True)
     source = models.TextField(blank=True)

@@ -22,7 +22,7 @@ from pricing.models import FxRate
 AUGUST, SEPTEMBER, OCTOBER, NOVEMBER = (date(2026, month, 1) for month in (8, 9, 10, 11))
 MID_OCTOBER = datetime(2026, 10, 15, 12, tzinfo=UTC)
 amounts = st.decimals("0.000001", "999999999999", places=6)
-rates = st.decimals("0.000001", "999999", places=12)
+rates = st.decimals("0.000001", "999999", places=16)
 
 
 @pytest.fixture
@@ -104,6 +104,7 @@ def test_what_is_missing_is_named() -> None:
         ("EUR", "-1", ["rate"]),
         ("EUR", "NaN", ["rate"]),
         ("EUR", "0.0000000000001", ["rate"]),
+        ("EUR", "0.8786188112287494001", ["rate"]),
         ("EUR", "1000000000000", ["rate"]),
     ],
 )
