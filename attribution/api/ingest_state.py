@@ -24,6 +24,20 @@ class SourceCoverageShape(serializers.Serializer[dict[str, Any]]):
     last_bucket = serializers.DateTimeField(help_text="The hour of its last call.")
 
 
+class RepeatedPairShape(serializers.Serializer[dict[str, Any]]):
+    event_id = serializers.CharField()
+    other = serializers.CharField(help_text="The other call with the same answer.")
+
+
+class RepeatedShape(serializers.Serializer[dict[str, Any]]):
+    """Calls that are in the books although another one has the same answer, usage and second."""
+
+    source = serializers.CharField()  # type: ignore[assignment]
+    calls = serializers.IntegerField()
+    last_at = serializers.DateTimeField(help_text="When the last of them was booked.")
+    examples = RepeatedPairShape(many=True)
+
+
 class SpoolShape(serializers.Serializer[dict[str, Any]]):
     """What the answering host acknowledged while PostgreSQL was away and has not booked yet."""
 
@@ -45,6 +59,7 @@ class IngestHealthShape(serializers.Serializer[dict[str, Any]]):
         child=serializers.FloatField(), help_text="Calls a second over the last `1m`, `5m`, `60m`."
     )
     sources = SourceCoverageShape(many=True)
+    repeated = RepeatedShape(many=True)
     spool = SpoolShape()
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from django.db import connection
 
+from attribution.ingest.otlp.repeats import Repeats, repeats
 from attribution.ingest.spool_state import SpoolState, spool_state
 
 _COVERED_DAYS = 7
@@ -39,13 +40,15 @@ class IngestHealth:
     waiting_spans: int
     rates: dict[str, float]  # calls a second over the last 1, 5 and 60 minutes
     sources: list[SourceCoverage]
+    repeated: list[Repeats]  # calls that seem to be told twice
     spool: SpoolState  # of the host that answers
 
 
 def ingest_health(visible_teams: Collection[str] | None = None) -> IngestHealth:
-    """The state now; coverage is of the last seven days. Three queries.
+    """The state now; coverage is of the last seven days. Four queries.
 
-    ``visible_teams`` leaves only calls attributed to these teams in the coverage; None: all calls.
+    ``visible_teams`` leaves only calls attributed to these teams in the coverage, and tells of no repeated
+    ones, whose team is not known; None: all calls.
     """
     with connection.cursor() as cursor:
         cursor.execute(_UNFOLDED)
@@ -61,7 +64,8 @@ def ingest_health(visible_teams: Collection[str] | None = None) -> IngestHealth:
         watermark = spool.oldest_at
     minutes = (1, 5, 60)
     rates = {f"{span}m": count / (60 * span) for span, count in zip(minutes, counts, strict=True)}
-    return IngestHealth(watermark, lag, batches, calls, waiting_spans, rates, sources, spool)
+    repeated = repeats() if visible_teams is None else []
+    return IngestHealth(watermark, lag, batches, calls, waiting_spans, rates, sources, repeated, spool)
 
 
 _UNFOLDED = """

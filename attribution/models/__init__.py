@@ -59,7 +59,7 @@ from attribution.models.rollups import (
     UserDay,
     Verification,
 )
-from attribution.models.spans import Fate, OtlpSpan, SpanAttribute
+from attribution.models.spans import Fate, OtlpSpan, RepeatedAnswer, SpanAttribute
 
 __all__ = [
     "AllocationKey",
@@ -105,6 +105,7 @@ __all__ = [
     "Quarantined",
     "Refusal",
     "RegistryState",
+    "RepeatedAnswer",
     "ReportPeriod",
     "Rerating",
     "ReratingLine",

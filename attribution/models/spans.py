@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
@@ -34,6 +35,8 @@ class OtlpSpan(models.Model):
     content = models.BigIntegerField(null=True)
     # The same for spans that may tell of one call without being inside each other: see ``settling``.
     likeness = models.BigIntegerField(null=True)
+    # The provider's id of the answer, as a number. It tells no call from another: see ``RepeatedAnswer``.
+    answer = models.BigIntegerField(null=True)
     is_innermost = models.BooleanField()  # made by the provider's own SDK
     started_us = models.BigIntegerField()
     ended_us = models.BigIntegerField()
@@ -60,6 +63,25 @@ class OtlpSpan(models.Model):
             models.Index(
                 fields=["likeness"], name="otlp_span_alike", condition=models.Q(likeness__isnull=False)
             ),
+        )
+
+
+class RepeatedAnswer(models.Model):
+    """Calls of a source that were booked on a UTC day although another has the same answer and usage.
+
+    Both are in the books, for each has a span of its own: it is a warning to whoever instrumented the source.
+    """
+
+    day = models.DateField()
+    source = models.TextField()
+    calls = models.BigIntegerField()
+    examples = ArrayField(models.TextField())  # the id of such a call and of the other, with a space between
+    last_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "repeated_answer"
+        constraints = (
+            models.UniqueConstraint(fields=["day", "source"], name="repeated_answers_are_counted_once_a_day"),
         )
 
 

@@ -55,7 +55,7 @@ class Source:
 def health(request: HttpRequest) -> HttpResponse:
     """Watermark, lag, rates, coverage by source, quarantine, jobs and the last verification.
 
-    An open page asks again for its ``_health`` part. At most 21 queries, and two more once reports of
+    An open page asks again for its ``_health`` part. At most 22 queries, and two more once reports of
     providers are read.
     """
     if not request.user.is_authenticated and request.headers.get("HX-Request") == "true":

@@ -186,7 +186,7 @@ def test_queries_do_not_grow_with_the_sources(
     for number in range(12):
         send(f"source-{number}", first=timedelta(hours=2), count=2)
 
-    with django_assert_max_num_queries(23):  # two of them are who asks
+    with django_assert_max_num_queries(24):  # two of them are who asks
         finance.get("/health/")
 
 

@@ -179,6 +179,7 @@ class _Row(msgspec.Struct, array_like=True, gc=False):
     ended_us: int
     said: bytes
     event: bytes
+    answer: int = 0  # rows that were spooled by earlier versions are without
 
     @property
     def key(self) -> tuple[bytes, bytes]:
@@ -209,6 +210,7 @@ def _row(reading: Reading, events: dict[str, Event]) -> _Row:
         ended_us=span.end_ns // 1000,
         said=_encode_json((reading.said, reading.service.said)) if says else b"",
         event=encoded,
+        answer=told((reading.answer,)) or 1 if reading.answer and reading.has_usage else 0,
     )
 
 
@@ -239,9 +241,10 @@ _COLUMNS: tuple[tuple[str, Callable[[Sequence[Any]], PgArray]], ...] = (
     ("ended_us", Bigints.of),
     ("said", Texts.of),
     ("event", Blobs.of),
+    ("answer", Bigints.of),
 )
 _NAMES = ", ".join(name for name, _ in _COLUMNS)
-_EMPTY = {"parent_id": "0", "likeness": "0", "content": "0", "said": "''", "event": "''"}
+_EMPTY = {"parent_id": "0", "likeness": "0", "content": "0", "said": "''", "event": "''", "answer": "0"}
 _VALUES = ", ".join(f"nullif({name}, {_EMPTY[name]})" if name in _EMPTY else name for name, _ in _COLUMNS)
 _INSERT = f"""
     INSERT INTO otlp_span (api_key, key_team, received_at, {_NAMES})

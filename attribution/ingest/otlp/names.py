@@ -110,6 +110,8 @@ MODEL = (
 )
 # JSON with the model among the request's settings; read for it and dropped.
 REQUEST_SETTINGS = "llm.invocation_parameters"
+# The provider's own id of an answer: no call's identity, but two calls hardly share one.
+ANSWER = ("gen_ai.response.id", "ai.response.id", "llm.response.id")
 MODEL_REQUESTED = ("gen_ai.request.model", "llm.request.model", "llm.request.model_name", "ai.model.id")
 SERVICE_TIER = (
     "gen_ai.openai.response.service_tier",
@@ -188,6 +190,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "model": MODEL,
     "model_requested": MODEL_REQUESTED,
     "service_tier": SERVICE_TIER,
+    "answer": ANSWER,
     "error_type": ERROR_TYPE,
     "first_token_seconds": FIRST_TOKEN_SECONDS,
     "first_token_ms": FIRST_TOKEN_MS,

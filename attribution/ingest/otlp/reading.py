@@ -44,6 +44,7 @@ class Reading:
     service: Service
     event: dict[str, Any] | None = None  # Any: JSON
     has_usage: bool = False
+    answer: str = ""  # the provider's id of it
     said: dict[str, str] = field(default_factory=dict)  # our names, for the calls inside too
 
 
@@ -88,6 +89,7 @@ def _read(span: Span, service: Service, spellings: Spellings) -> Reading:
     if not is_call or not (usage or span.has_failed):
         return reading
     reading.has_usage = bool(usage)
+    reading.answer = _text(told, "answer")
     reading.event = _event(reading, told, operation or kind, usage or {"usage": {"input_tokens": 0}})
     return reading
 

@@ -23,6 +23,7 @@ from django.db import connection, transaction
 from attribution.ingest import quarantine
 from attribution.ingest.intake import Sender, take_in
 from attribution.ingest.native import Arrivals
+from attribution.ingest.otlp.repeats import Answered, count_repeated, told_again
 from attribution.ingest.schema import Event
 from attribution.models.spans import Fate
 
@@ -143,7 +144,7 @@ WHERE otlp_span.trace_id = decided.trace_id AND otlp_span.span_id = decided.span
 # What is decided but not written, with what the spans around it say, the nearest first.
 _TO_BOOK = f"""
 WITH RECURSIVE due AS MATERIALIZED (
-    SELECT trace_id, span_id, api_key, key_team, event, said FROM otlp_span
+    SELECT trace_id, span_id, api_key, key_team, event, said, likeness, answer, ended_us FROM otlp_span
     WHERE fate = {Fate.BOOKING.value} ORDER BY received_at LIMIT {AT_ONCE}
 ),{_AROUND},
 told AS (
@@ -152,7 +153,8 @@ told AS (
     WHERE o.said IS NOT NULL
     GROUP BY around.trace_id, around.span_id
 )
-SELECT due.trace_id, due.span_id, due.api_key, due.key_team, due.event, due.said, told.said
+SELECT due.trace_id, due.span_id, due.api_key, due.key_team, due.event,
+       due.likeness, due.answer, due.ended_us, due.said, told.said
 FROM due LEFT JOIN told USING (trace_id, span_id)
 """
 _MARK = """
@@ -242,13 +244,19 @@ def _book() -> tuple[int, int]:
     if not rows:
         return 0, 0
     by_key: dict[tuple[str, str], list[Event]] = defaultdict(list)
-    for _, _, api_key, key_team, event, own, around in rows:
+    answered: list[Answered] = []
+    for _, _, api_key, key_team, event, likeness, answer, ended_us, own, around in rows:
         call = _decode(bytes(event))
         by_key[api_key, key_team].append(_complete(call, key_team, own, around) if around else call)
+        if answer is not None and likeness is not None:
+            answered.append(Answered(likeness, answer, ended_us, call.event_id, call.source or ""))
     refused: set[str] = set()
     for (api_key, key_team), events in by_key.items():
         refused |= _write(events, Sender("", api_key, key_team))
-    _mark([(trace_id, span_id) for trace_id, span_id, *_ in rows], refused)
+    repeated = told_again([call for call in answered if call.event_id not in refused])
+    with transaction.atomic():
+        _mark([(trace_id, span_id) for trace_id, span_id, *_ in rows], refused)
+        count_repeated(repeated)
     return len(rows) - len(refused), len(refused)
 
 
@@ -285,7 +293,7 @@ def _mark(keys: Sequence[Key], refused: set[str]) -> None:
         (Fate.REFUSED if _event_id(*key) in refused else Fate.BOOKED).value if refused else Fate.BOOKED.value
         for key in keys
     ]
-    with transaction.atomic(), connection.cursor() as cursor:
+    with connection.cursor() as cursor:
         cursor.execute(_MARK, [[trace for trace, _ in keys], [span for _, span in keys], fates])
 
 
