@@ -15,10 +15,10 @@ from attribution.contract_counts import lapses
 from attribution.ingest import writer as books
 from attribution.models import AllocationKey, DimensionOverflow, SourceContract, TaggingRule
 from attribution.organisation import today
-from finops.accounts.models import AuditEntry, Role, User
-from finops.accounts.people import add_person
+from finops.accounts.models import AuditEntry, Role
 from finops.core.meters import Meter
 from tests.attribution.factory import Call, book, dimension_set, price_slot
+from tests.signing_in import signed_in, text
 
 pytestmark = pytest.mark.django_db
 KEYS = "/governance/keys/"
@@ -30,13 +30,6 @@ def company(db: None) -> Iterator[None]:
     books.forget()
     yield
     books.forget()
-
-
-def signed_in(role: str, *teams: str) -> Client:
-    person = User.objects.filter(email=f"{role}@example.com").first()
-    client = Client()
-    client.force_login(person or add_person(f"{role}@example.com", role=role, teams=teams, actor="test"))
-    return client
 
 
 @pytest.fixture
@@ -55,10 +48,6 @@ def projects() -> None:
     ]
     book(Call(at, one, slot, {"input": 10**6}, event_id=f"e{n}") for n, one in enumerate(sets))
     rollups.fold()
-
-
-def text(answer: Any) -> str:  # Any: the test response of the stubs is private
-    return str(answer.content.decode())
 
 
 def test_a_key_is_declared_limited_and_dropped(finance: Client) -> None:

@@ -18,11 +18,11 @@ from attribution.ingest.quarantine import keep_invalid
 from attribution.models import CallEvent, Quarantined, SourceContract, TaggingRule
 from attribution.organisation import today
 from attribution.tagging import rules_on
-from finops.accounts.models import AuditEntry, Role, User
-from finops.accounts.people import add_person
+from finops.accounts.models import AuditEntry, Role
 from finops.core.errors import FieldProblem
 from finops.core.meters import Meter
 from tests.attribution.factory import Call, book, dimension_set, price_slot
+from tests.signing_in import signed_in, text
 
 pytestmark = pytest.mark.django_db
 NEW = "/governance/rules/new/"
@@ -40,20 +40,9 @@ def company(db: None) -> Iterator[None]:
     books.forget()
 
 
-def signed_in(role: str, *teams: str) -> Client:
-    person = User.objects.filter(email=f"{role}@example.com").first()
-    client = Client()
-    client.force_login(person or add_person(f"{role}@example.com", role=role, teams=teams, actor="test"))
-    return client
-
-
 @pytest.fixture
 def finance() -> Client:
     return signed_in(Role.FINANCE)
-
-
-def text(answer: Any) -> str:  # Any: the test response of the stubs is private
-    return str(answer.content.decode())
 
 
 def rule(**said: str) -> dict[str, str]:

@@ -16,9 +16,9 @@ from attribution import imports, rollups
 from attribution.ingest import writer
 from attribution.models import DataImport, ImportState
 from attribution.views import imports as screen
-from finops.accounts.models import Role, User
-from finops.accounts.people import add_person
+from finops.accounts.models import Role
 from tests import price_list
+from tests.signing_in import signed_in, text
 
 pytestmark = pytest.mark.django_db(transaction=True)
 AT = (datetime.now(UTC) - timedelta(days=2)).replace(microsecond=0).isoformat()
@@ -44,20 +44,9 @@ def directory(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(screen, "_hand_over", lambda _number: None)
 
 
-def signed_in(role: str, *teams: str) -> Client:
-    person = User.objects.filter(email=f"{role}@example.com").first()
-    client = Client()
-    client.force_login(person or add_person(f"{role}@example.com", role=role, teams=teams, actor="test"))
-    return client
-
-
 @pytest.fixture
 def finance() -> Client:
     return signed_in(Role.FINANCE)
-
-
-def text(answer: Any) -> str:
-    return str(answer.content.decode())
 
 
 def upload(client: Client, content: bytes = CSV, *, name: str = "calls.csv", form: str = "csv") -> Any:

@@ -14,10 +14,11 @@ from pytest_django import DjangoAssertNumQueries
 from attribution import ownership, registry, rollups
 from attribution.models import Attribution, BusinessUnit, Feature, FeatureOwnership, Team, TeamPlacement, Tier
 from attribution.organisation import today
-from finops.accounts.models import AuditEntry, Role, User
+from finops.accounts.models import AuditEntry, Role
 from finops.accounts.people import add_person
 from finops.core.meters import Meter
 from tests.attribution.factory import Call, book, dimension_set, price_slot
+from tests.signing_in import signed_in, text
 
 pytestmark = pytest.mark.django_db
 TABS = ("/ownership/", "/ownership/features/", "/ownership/tiers/", "/ownership/cost-centres/")
@@ -36,20 +37,9 @@ def company(db: None) -> None:
     ownership.own_feature("finder", "search", actor="ann")
 
 
-def signed_in(role: str, *teams: str) -> Client:
-    person = User.objects.filter(email=f"{role}@example.com").first()
-    client = Client()
-    client.force_login(person or add_person(f"{role}@example.com", role=role, teams=teams, actor="test"))
-    return client
-
-
 @pytest.fixture
 def finance() -> Client:
     return signed_in(Role.FINANCE)
-
-
-def text(answer: Any) -> str:  # Any: the test response of the stubs is private
-    return str(answer.content.decode())
 
 
 def spend(feature: str = "finder", *, days_ago: int = 0) -> None:

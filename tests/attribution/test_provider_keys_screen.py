@@ -14,7 +14,7 @@ from django.utils import timezone
 from attribution.models import DayState, ProviderDay, ProviderMapping, ProviderUsage
 from attribution.registry import ensure_team
 from finops.accounts.models import ApiKey, AuditEntry, Role
-from finops.accounts.people import add_person
+from tests.signing_in import signed_in
 
 pytestmark = pytest.mark.django_db
 URL = "/provider-keys/"
@@ -28,12 +28,6 @@ WEB = {
     "feature": "finder",
     "book_from": "2026-10-01",
 }
-
-
-def signed_in(role: str) -> Client:
-    client = Client()
-    client.force_login(add_person(f"{role}@example.com", role=role, teams=(), actor="test"))
-    return client
 
 
 def reported(**said: Any) -> None:

@@ -11,21 +11,14 @@ from django.test import Client
 
 from attribution import reratings
 from attribution.models import Rerating, ReratingStatus
-from finops.accounts.models import Role, User
-from finops.accounts.people import add_person
+from finops.accounts.models import Role
 from pricing.models import BookVersion
 from tests.attribution.reratings.shop import BY, Cost, Shop, Told, at, booked, publish, reviewed
+from tests.signing_in import signed_in
 
 pytestmark = pytest.mark.django_db
 LIST = "/reratings/"
 MILLION = 1_000_000
-
-
-def signed_in(role: str, *teams: str) -> Client:
-    person = User.objects.filter(email=f"{role}@example.com").first()
-    client = Client()
-    client.force_login(person or add_person(f"{role}@example.com", role=role, teams=teams, actor="test"))
-    return client
 
 
 def text(answer: Any) -> str:  # Any: the test response of the stubs is private

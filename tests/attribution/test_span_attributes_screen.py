@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from django.test import Client
 
 from attribution.models import SpanAttribute
 from finops.accounts.models import AuditEntry, Role
-from finops.accounts.people import add_person
+from tests.signing_in import signed_in
 
 pytestmark = pytest.mark.django_db
 URL = "/span-attributes/"
-
-
-def signed_in(role: str) -> Client:
-    client = Client()
-    client.force_login(add_person(f"{role}@example.com", role=role, teams=(), actor="test"))
-    return client
 
 
 def test_an_attribute_is_mapped_and_taken_back() -> None:

@@ -15,33 +15,22 @@ from openpyxl import load_workbook
 from pytest_django import DjangoAssertNumQueries
 
 from attribution import registry
-from finops.accounts.models import AuditEntry, Role, User
-from finops.accounts.people import add_person
+from finops.accounts.models import AuditEntry, Role
 from pricing import drafts
 from pricing.models import BookVersion, Price, Rate, VersionStatus
 from tests import price_list
 from tests.pricing.test_drafts import TOMORROW, acknowledged, drafted, in_book
 from tests.pricing.test_publishing import price
+from tests.signing_in import signed_in, text
 
 pytestmark = pytest.mark.django_db
 PEAK = {"name": "peak", "windows": [["01:00", "04:00"]], "days": [0, 1]}
 PAGES = ("/prices/", "/prices/versions/", "/prices/import/", "/prices/health/")
 
 
-def signed_in(role: str, *teams: str) -> Client:
-    person = User.objects.filter(email=f"{role}@example.com").first()
-    client = Client()
-    client.force_login(person or add_person(f"{role}@example.com", role=role, teams=teams, actor="test"))
-    return client
-
-
 @pytest.fixture
 def finance() -> Client:
     return signed_in(Role.FINANCE)
-
-
-def text(answer: Any) -> str:  # Any: the test response of the stubs is private
-    return str(answer.content.decode())
 
 
 def page_of(version: BookVersion) -> str:

@@ -20,8 +20,9 @@ from pricing.facts import Facts
 from pricing.models import Agreement, BookVersion, Rate, VersionStatus
 from pricing.slots import SlotBook
 from tests.pricing.test_drafts import TOMORROW, in_book
-from tests.pricing.test_price_screens import page_of, signed_in, text
+from tests.pricing.test_price_screens import page_of
 from tests.pricing.test_publishing import price
+from tests.signing_in import signed_in, text
 
 pytestmark = pytest.mark.django_db
 LIST, ENTER = "/prices/agreements/", "/prices/agreements/enter/"

@@ -13,10 +13,10 @@ from pytest_django import DjangoAssertNumQueries
 
 from attribution import registry
 from attribution.models import ChargeDay, Origin
-from finops.accounts.models import Role, User
-from finops.accounts.people import add_person
+from finops.accounts.models import Role
 from pricing import fx
 from pricing.models import Commitment, Credit, FxRate, Tax
+from tests.signing_in import signed_in
 
 pytestmark = pytest.mark.django_db
 LISTS = ("/prices/commitments/", "/prices/credits/", "/prices/taxes/")
@@ -30,13 +30,6 @@ TERM = {
     "currency": "USD",
 }
 PREPAID = {**TERM, "kind": "prepaid", "amount": "90000", "credit": "100000", "attribute_unused_to": "nobody"}
-
-
-def signed_in(role: str, *teams: str) -> Client:
-    person = User.objects.filter(email=f"{role}@example.com").first()
-    client = Client()
-    client.force_login(person or add_person(f"{role}@example.com", role=role, teams=teams, actor="test"))
-    return client
 
 
 @pytest.fixture
