@@ -15,6 +15,7 @@ from finops.ui import formats
 
 NAMES = {
     "fold": "Counting calls into the books",
+    "charges": "Charging commitments, credits and taxes",
     "prices": "Moving calls to narrower price slots",
     "recent_segments": "Merging users and tasks of the last days",
     "segments": "Merging users and tasks of all days",

@@ -207,6 +207,7 @@ def test_every_job_of_the_schedule_has_a_name_and_a_rhythm() -> None:
     assert set(jobs.NAMES) == set(SCHEDULE)
     assert {job.name: job.often for job in jobs.jobs(timezone.now())} == {
         "Counting calls into the books": "every second",
+        "Charging commitments, credits and taxes": "every 10 s",
         "Moving calls to narrower price slots": "every 10 s",
         "Merging users and tasks of the last days": "every 10 min",
         "Merging users and tasks of all days": "every day at 02:50 UTC",
