@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from attribution import contracts
+from attribution.charging.placing import SOURCES
 from attribution.contract_counts import DAYS, lapses, refusals
 from attribution.models import DimensionSet, SourceContract
 from attribution.views.governance import tabs
@@ -29,7 +30,9 @@ def contract_list(request: PersonRequest) -> HttpResponse:
     sees_all = principal.visible_teams is None
     found = lapses() if sees_all else []
     known = list(SourceContract.objects.all())
-    sources = DimensionSet.objects.values_list("source", flat=True).distinct().order_by("source")
+    # What no call causes has sources of its own, which keep to nothing.
+    said = DimensionSet.objects.exclude(source__in=SOURCES.values())
+    sources = said.values_list("source", flat=True).distinct().order_by("source")
     without = sorted(set(sources) - {one.source for one in known}) if sees_all else []
     context = {
         "tabs": tabs("attribution:governance-contracts"),
