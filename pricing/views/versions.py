@@ -21,7 +21,7 @@ from finops.core.errors import FinopsError
 from pricing import drafts
 from pricing.diffs import ChangeKind, Diff, diff
 from pricing.in_use import usage_touched
-from pricing.models import BookVersion, VersionStatus
+from pricing.models import BookVersion, DraftBlock, VersionStatus
 from pricing.views.agreed import ShownAgreement, show
 from pricing.views.book import tabs
 
@@ -147,7 +147,7 @@ def _page(
         **_agreements(changed, sees_contracted=sees_contracted),
         "has_prices": bool(changed.changes),
         "is_empty": changed.is_empty,
-        "blocks": blocks,
+        "blocks": [(block, _told(block, changed, sees_contracted=sees_contracted)) for block in blocks],
         "waiting": sum(1 for block in blocks if block.acknowledged_at is None),
         "touched": touched,
         "rerating_url": _rerating_url(chosen) if touched else "",
@@ -176,9 +176,13 @@ def _agreements(changed: Diff, *, sees_contracted: bool) -> dict[str, object]:
         for change in changed.agreements
         if sees_contracted
     ]
-    # Findings tell of contracted prices too.
-    hides = bool(changed.agreements) and not sees_contracted
-    return {"agreements": lines, "agreements_total": len(changed.agreements), "hides_findings": hides}
+    return {"agreements": lines, "agreements_total": len(changed.agreements)}
+
+
+def _told(block: DraftBlock, changed: Diff, *, sees_contracted: bool) -> list[str]:
+    """What was found, less what tells of agreements to whoever may not see them."""
+    hidden = () if sees_contracted else tuple(change.words for change in changed.agreements)
+    return [sentence for sentence in block.findings if not sentence.startswith(hidden)]
 
 
 def _kinds(changed: Diff, chosen: str) -> list[tuple[str, int, bool]]:

@@ -16,8 +16,9 @@ from finops.accounts.models import Role
 from pricing import drafts
 from pricing.agreeing import enter_agreement
 from pricing.agreement_bodies import read_agreement
+from pricing.agreement_changes import agreement_changes
 from pricing.facts import Facts
-from pricing.models import Agreement, BookVersion, Rate, VersionStatus
+from pricing.models import Agreement, BookVersion, DraftBlock, Rate, VersionStatus
 from pricing.slots import SlotBook
 from tests.pricing.test_drafts import TOMORROW, in_book
 from tests.pricing.test_price_screens import page_of
@@ -330,6 +331,13 @@ def test_others_see_what_their_role_may(finance: Client) -> None:
     assert "Enter an agreement" not in text(viewer.get(LIST))
     for address in (ENTER, page(deal)):
         assert viewer.post(address, told(("", "1"))).status_code == 403
+    (change,) = agreement_changes(deal.version)
+    sentences = [f"{change.words}: booked usage would be priced otherwise.", "It is about a price alone."]
+    DraftBlock.objects.create(
+        version=deal.version, kind="jump", provider="acme", model="*", findings=sentences
+    )
     told_others = text(engineer.get(page_of(deal.version)))
     assert "12.5" not in told_others
     assert "It changes 1 agreement" in told_others
+    assert "It is about a price alone." in told_others
+    assert "booked usage would be priced otherwise" in text(viewer.get(page_of(deal.version)))
