@@ -14,6 +14,7 @@ from attribution.imports import layout_of, uploaded_file
 from attribution.ingest.bulk import events_of
 from attribution.ingest.files import SourceFile
 from attribution.ingest.formats import FORMATS
+from attribution.ingest.intake import read_changes
 from attribution.ingest.native import Rejection, from_records
 from attribution.ingest.report_periods import covered
 from attribution.ingest.rules import broken_rule
@@ -79,6 +80,7 @@ def preview(chosen: DataImport) -> Preview:
         arrivals = from_records(islice(events_of(file, layout, form), ROWS), lax=True)
     for event in arrivals.events:
         event.source = event.source or chosen.options.get("source") or form.source
+    read_changes()
     now_us = time.time_ns() // 1000
     book = published_book()
     sound: list[Row] = []

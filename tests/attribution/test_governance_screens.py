@@ -153,6 +153,7 @@ def test_a_contract_is_set_up_and_dropped(finance: Client) -> None:
     said = {
         "source": "bots",
         "owner": "ann@example.com",
+        "account": "Acme-Prod",
         "mode": "quarantine",
         "required_keys": ["team", "feature"],
         "allowed": "environment: prod, staging",
@@ -164,7 +165,10 @@ def test_a_contract_is_set_up_and_dropped(finance: Client) -> None:
     assert contracts.as_json(contract)["aliases"] == {"feature": {"Chat-Bot": "chat"}}
     assert contract.allowed == {"environment": ["prod", "staging"]}
     page = finance.get(f"{address}?source=bots")
-    assert page.context["form"].initial["aliases"] == "feature: Chat-Bot = chat"
+    initial = page.context["form"].initial
+    assert (initial["aliases"], initial["account"]) == ("feature: Chat-Bot = chat", "Acme-Prod")
+    assert "Acme-Prod" in finance.get("/governance/contracts/").content.decode()
+    assert finance.post(address, {**said, "account": "two words"}).status_code == 422
     assert finance.post(address, {**said, "aliases": "feature: Chat-Bot"}).status_code == 422
 
     finance.post(f"{address}?source=bots", {"drop": "1"})
