@@ -47,7 +47,7 @@ class FxRateBody(Strict):
     currency = serializers.CharField(help_text="A code of three letters; not USD.")
     month = MonthField(help_text="As 2026-10.")
     rate = serializers.DecimalField(
-        max_digits=24, decimal_places=12, help_text="Units of the currency for one dollar."
+        max_digits=30, decimal_places=fx.RATE_PLACES, help_text="Units of the currency for one dollar."
     )
     source = serializers.CharField(  # type: ignore[assignment]
         max_length=fx.LONGEST_SOURCE, default="", allow_blank=True, help_text="Whose rate it is."
