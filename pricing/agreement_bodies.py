@@ -15,7 +15,7 @@ from pricing.changes import Terms
 from pricing.facts import Facts, normalise
 from pricing.models import Agreement, AgreementBand, AgreementRate, BandMode, VolumeOf
 from pricing.price_bodies import METER_NAME
-from pricing.shapes import InstantField, Strict
+from pricing.shapes import EdgeField, Strict
 
 _LOWER = ("provider", "host", "region", "service_tier", "processing", "speed")
 Json = dict[str, Any]  # Any: JSON
@@ -102,8 +102,8 @@ class AgreementBody(Strict):
     bands = BandBody(many=True, required=False, help_text="By the volume of a calendar month.")
     volume_of = serializers.ChoiceField(VolumeOf.choices, help_text="With `bands`.", **_CONDITION)
     band_mode = serializers.ChoiceField(BandMode.choices, help_text="With `bands`.", **_CONDITION)
-    effective_from = InstantField(required=False, allow_null=True, default=None)
-    effective_to = InstantField(required=False, allow_null=True, default=None, help_text="Exclusive.")
+    effective_from = EdgeField(required=False, allow_null=True, default=None)
+    effective_to = EdgeField(required=False, allow_null=True, default=None, help_text="Exclusive.")
     source = serializers.CharField(max_length=2_000, **_CONDITION)  # type: ignore[assignment]
     note = serializers.CharField(max_length=2_000, **_CONDITION)
 

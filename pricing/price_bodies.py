@@ -13,7 +13,7 @@ from finops.core.errors import FieldProblem
 from pricing.models import ContextMode, ContextOperator, Evidence, Price, PriceKind, Rate
 from pricing.placing import Priced
 from pricing.schedules import Schedule
-from pricing.shapes import InstantField, Strict
+from pricing.shapes import EdgeField, Strict
 
 METER_NAME = r"^[a-z][a-z0-9_]*$"
 _LOWER = ("provider", "service_tier", "processing", "speed", "region", "host")
@@ -65,8 +65,8 @@ class PriceBody(Strict):
         default=None,
         help_text='Daily windows in UTC: `{"name", "windows": [["01:00", "04:00"]], "days", "except"}`.',
     )
-    effective_from = InstantField(required=False, allow_null=True, default=None)
-    effective_to = InstantField(required=False, allow_null=True, default=None)
+    effective_from = EdgeField(required=False, allow_null=True, default=None)
+    effective_to = EdgeField(required=False, allow_null=True, default=None)
     rates = RateBody(many=True, allow_empty=False)
     source = serializers.CharField(default="", allow_blank=True, max_length=2_000)  # type: ignore[assignment]
     evidence = serializers.ChoiceField(Evidence.choices, default=Evidence.OWN)

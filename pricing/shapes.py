@@ -47,6 +47,15 @@ class InstantField(serializers.Field[datetime, Any, str, Any]):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+@extend_schema_field({"type": "string", "example": "2026-11-01T00:00:00Z"})
+class EdgeField(InstantField):
+    """Where an interval of the book begins or ends: an instant, or a day, which is its first in UTC."""
+
+    def to_internal_value(self, data: Any) -> datetime:
+        is_day = isinstance(data, str) and len(data) == len("2026-11-01")
+        return super().to_internal_value(f"{data}T00:00:00Z" if is_day else data)
+
+
 @extend_schema_field({"type": "string", "format": "decimal", "example": "0.0000025"})
 class ExactField(serializers.Field[Decimal, Any, str, Any]):
     """An exact decimal as a string: no exponent, no trailing zeros."""

@@ -118,7 +118,7 @@ def test_several_prices_go_into_one_draft_that_is_named(send: Send) -> None:
         ({"context_operator": "gt"}, "context_threshold"),
         ({"mode": "marginal"}, "context_threshold"),
         ({"mode": "half"}, "mode"),
-        ({"effective_from": "2027-01-01"}, "effective_from"),
+        ({"effective_from": "2027-01-01T00:00:00"}, "effective_from"),
         ({"effective_from": "2027-01-01T00:00:00.5Z"}, "effective_from"),
         (
             {"effective_from": "2027-01-02T00:00:00Z", "effective_to": "2027-01-01T00:00:00Z"},

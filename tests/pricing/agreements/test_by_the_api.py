@@ -202,7 +202,7 @@ RATES = [{"meter": "input", "unit_price": "1"}]
         ({"bands": [{"over": "5"}]}, "bands.0.percent_off"),
         ({"effective_from": "2026-01-01T00:00:00Z", "effective_to": "2026-01-01T00:00:00Z"}, "effective_to"),
         ({"effective_from": "2026-01-01T00:00:00.5Z"}, "effective_from"),
-        ({"effective_from": "2026-01-01"}, "effective_from"),
+        ({"effective_from": "2026-13-01"}, "effective_from"),
         ({"replaces": [99_999]}, "replaces"),
     ],
 )
@@ -224,7 +224,8 @@ def test_reading_needs_a_key_that_reads_and_entering_one_that_writes(ask: Ask, c
 
 def test_who_may_not_see_contracted_prices_is_told_the_list_alone(ask: Ask, client: Client) -> None:
     use()
-    at_once = ask(URL, {**BODY, "model": "other"}, expect=201)
+    at_once = ask(URL, {**BODY, "model": "other", "effective_from": "2026-01-01"}, expect=201)
+    assert at_once["agreement"]["effective_from"] == "2026-01-01T00:00:00Z"
     assert (at_once["version"]["status"], at_once["waits"]) == ("published", "")
     waiting = ask(URL, BODY, expect=201)
     assert waiting["version"]["status"] == "draft"
