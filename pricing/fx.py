@@ -132,7 +132,8 @@ def _check(currency: str, rate: Decimal, source: str) -> None:
     problems = []
     if currency == USD:
         problems.append(FieldProblem("currency", "invalid", "One dollar is one dollar; there is no rate."))
-    if not rate.is_finite() or not _PLACE < rate < _LIMIT or rate != round(rate, RATE_PLACES):
+    is_sized = rate.is_finite() and _PLACE < rate < _LIMIT
+    if not is_sized or rate != rate.quantize(ONE.scaleb(-RATE_PLACES), context=EXACT):
         message = f"A rate is above 0, with at most {PLACES} digits before and {RATE_PLACES} after the point."
         problems.append(FieldProblem("rate", "invalid", message))
     if len(source) > LONGEST_SOURCE:

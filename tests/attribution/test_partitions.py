@@ -19,12 +19,14 @@ pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 10, 20, 12, tzinfo=UTC)
 
 
+@pytest.mark.usefixtures("_no_days")
 def test_days_from_yesterday_to_three_ahead_are_made_once() -> None:
     assert partitions.keep_partitions(NOW).made == 5
     assert partitions.keep_partitions(NOW).made == 0
     assert partitions.raw_days() == [date(2026, 10, day) for day in range(19, 24)]
 
 
+@pytest.mark.usefixtures("_no_days")
 def test_calls_past_retention_leave_and_their_sums_stay(settings: Settings) -> None:
     settings.RAW_RETENTION_DAYS = 10
     made = dimension_set(), price_slot()
@@ -40,6 +42,7 @@ def test_calls_past_retention_leave_and_their_sums_stay(settings: Settings) -> N
     assert IngestBatch.objects.count() == 1
 
 
+@pytest.mark.usefixtures("_no_days")
 def test_a_day_with_calls_still_to_be_folded_waits(settings: Settings) -> None:
     settings.RAW_RETENTION_DAYS = 10
     book([Call(NOW - timedelta(days=11), dimension_set(), price_slot())])

@@ -282,6 +282,7 @@ def test_by_customer_users_tasks_and_durations_are_read_from_the_calls(made: tup
     }
 
 
+@pytest.mark.usefixtures("_no_days")
 def test_by_customer_what_retention_took_is_refused(made: tuple[int, int]) -> None:
     book([Call(NOON, *made, customer="acme", end_user="u")])
     rollups.fold()
