@@ -16,7 +16,6 @@ from attribution.ingest.otlp.names import (
     RESOURCE_WORDS,
     USUAL,
     Index,
-    index_of,
 )
 from attribution.models.spans import SpanAttribute
 from finops.core import outage
@@ -42,7 +41,7 @@ class Spellings:
             name: (*own[name], *more[name], *_in_metadata(name), *USUAL.get(name, ())) for name in OURS
         }
         on_resource = {name: (*own[name], *more[name], *RESOURCE_WORDS.get(name, ())) for name in OURS}
-        return cls(on_span, on_resource, index_of({**FIELDS, **on_span}), index_of(on_resource))
+        return cls(on_span, on_resource, Index({**FIELDS, **on_span}), Index(on_resource))
 
 
 def _own_spellings(name: str) -> tuple[str, ...]:

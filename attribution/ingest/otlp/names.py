@@ -310,29 +310,48 @@ _NOT_PROVIDERS = frozenset({"token_count", "usage", "request", "response", "cost
 _NOT_CONTENT = frozenset({"gen_ai.prompt.version", "gen_ai.prompt.name"})
 
 
-_LAST = 1_000_000  # after every place
-# For an attribute the names it may hold, each with its place among that name's spellings.
-Index = Mapping[str, Sequence[tuple[str, int]]]
+_MOST_SHAPES = 1_000
 
 
-def index_of(spellings: Mapping[str, Sequence[str]]) -> Index:
-    """So that a span's few attributes are looked up, and not a hundred spellings in it."""
-    index: dict[str, list[tuple[str, int]]] = {}
-    for name, spelled in spellings.items():
-        for place, attribute in enumerate(spelled):
-            index.setdefault(attribute, []).append((name, place))
-    return index
+class Index:
+    """Which names the attributes of a span hold: of several spellings of a name the first that is there.
 
+    Spans of one instrumentation have the same attributes, so it is worked out once for each set of them.
+    """
 
-def told(attributes: Mapping[str, Any], index: Index) -> dict[str, Any]:  # Any: values of attributes
-    """The value of each name that is there: of several spellings the first."""
-    found: dict[str, Any] = {}
-    places: dict[str, int] = {}
-    for attribute, value in attributes.items():
-        for name, place in index.get(attribute, ()):
-            if place < places.get(name, _LAST) and value is not None and value != "":
-                places[name], found[name] = place, value
-    return found
+    def __init__(self, spellings: Mapping[str, Sequence[str]]) -> None:
+        self._places: dict[str, list[tuple[int, str]]] = {}  # of an attribute, in each name it may hold
+        for name, spelled in spellings.items():
+            for place, attribute in enumerate(spelled):
+                self._places.setdefault(attribute, []).append((place, name))
+        self._shapes: dict[tuple[str, ...], list[tuple[str, list[str]]]] = {}
+
+    def told(self, attributes: Mapping[str, Any]) -> dict[str, Any]:  # Any: values of attributes
+        """The value of each name that is there."""
+        keys = tuple(attributes)
+        shape = self._shapes.get(keys)
+        if shape is None:
+            shape = self._learn(keys)
+        found: dict[str, Any] = {}
+        for name, spelled in shape:
+            for attribute in spelled:
+                value = attributes[attribute]
+                if value is not None and value != "":
+                    found[name] = value
+                    break
+        return found
+
+    def _learn(self, keys: tuple[str, ...]) -> list[tuple[str, list[str]]]:
+        """The names that these attributes hold, each with those that hold it, the first to look at first."""
+        spelled: dict[str, list[tuple[int, str]]] = {}
+        for attribute in keys:
+            for place, name in self._places.get(attribute, ()):
+                spelled.setdefault(name, []).append((place, attribute))
+        shape = [(name, [attribute for _, attribute in sorted(each)]) for name, each in spelled.items()]
+        if len(self._shapes) >= _MOST_SHAPES:
+            self._shapes.clear()
+        self._shapes[keys] = shape
+        return shape
 
 
 @lru_cache(maxsize=4096)

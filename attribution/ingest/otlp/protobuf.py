@@ -20,6 +20,11 @@ from attribution.ingest.otlp.span import EXCEPTION, FAILED, Attributes, Span, Va
 _LONGEST_REMEMBERED = 200  # bytes
 _MOST_REMEMBERED = 10_000
 _remembered: dict[bytes, tuple[str, Value] | None] = {}
+# The beginnings of attributes up to their values, and the keys that these name; '' for content.
+_keys: dict[bytes, str] = {}
+# Field and wire type, as they stand before a value in an attribute, and before a text or a number in it.
+_VALUE, _TEXT, _NUMBER = 0x12, 0x0A, 0x18
+_SHORT = 0x80  # a length or number below it is one byte
 
 # By message its fields: name, number and type; "*" marks a repeated one. Numbers and types are OTLP's.
 _DECLARED: dict[str, dict[str, tuple[int, str]]] = {
@@ -94,14 +99,44 @@ def _attributes(pairs: Iterable[bytes]) -> tuple[Attributes, int]:
 
 def _decoded(encoded: bytes) -> tuple[str, Value] | None:
     """Key and value; None where the value may be what was asked or answered."""
-    read = KeyValue.FromString(encoded)
-    key = read.key
-    pair = None if is_content(key) else (key, _plain(read.value))
+    pair = _short(encoded)
+    if pair is None:
+        read = KeyValue.FromString(encoded)
+        key = read.key
+        pair = None if is_content(key) else (key, _plain(read.value))
+        start = len(key) + 2
+        if len(key) < _SHORT and len(_keys) < _MOST_REMEMBERED and encoded[2:start] == key.encode():
+            _keys[encoded[:start]] = key if pair else ""
     if len(encoded) <= _LONGEST_REMEMBERED:
         if len(_remembered) >= _MOST_REMEMBERED:
             _remembered.clear()
         _remembered[encoded] = pair
     return pair
+
+
+def _short(encoded: bytes) -> tuple[str, Value] | None:
+    """A short text or number under a key that was met before; None for all else.
+
+    Most values that differ from span to span are these, and a message of their own takes twice the time.
+    """
+    start = encoded[1] + 2 if len(encoded) > 2 else 0
+    key = _keys.get(encoded[:start])
+    size = len(encoded) - start - 2
+    if not key or not 2 <= size < _SHORT or encoded[start] != _VALUE or encoded[start + 1] != size:
+        return None
+    kind, first = encoded[start + 2], encoded[start + 3]
+    if kind == _TEXT and first == size - 2 and first < _SHORT:
+        return key, encoded[start + 4 :].decode()
+    digits = encoded[start + 3 :]
+    # Five of them hold every count. All but the last say that another one follows.
+    if (
+        kind != _NUMBER
+        or len(digits) > 5
+        or digits[-1] >= _SHORT
+        or min(digits[:-1], default=_SHORT) < _SHORT
+    ):
+        return None
+    return key, sum((digit & 0x7F) << 7 * place for place, digit in enumerate(digits))
 
 
 def _plain(value: AnyValue) -> Value:

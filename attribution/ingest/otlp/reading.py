@@ -66,13 +66,13 @@ def _service(resource: Attributes, spellings: Spellings) -> Service:
         source=_shown(resource.get("service.name")) or None,
         process=(str(resource.get("service.name", "")), str(resource.get("service.instance.id", ""))),
         engine_model=_shown(_first(resource, names.MODEL_OF_ENGINE)) or None,
-        said=_ours(names.told(resource, spellings.resource_index)),
+        said=_ours(spellings.resource_index.told(resource)),
     )
 
 
 def _read(span: Span, service: Service, spellings: Spellings) -> Reading:
     """Usage counts whatever the span is called, unless it only holds calls together."""
-    told = names.told(span.attributes, spellings.span_index)
+    told = spellings.span_index.told(span.attributes)
     if "metadata" in span.attributes:
         told = {**_of_metadata(span.attributes["metadata"]), **told}
     if span.scope == names.LITELLM:
@@ -312,12 +312,12 @@ def _shown(value: Value) -> str:
 
 def _slug(value: Value) -> str:
     """A value as a name to group by: what a slug cannot have becomes a hyphen."""
-    return _slug_of(_shown(value))
+    return _slug_of(value) if isinstance(value, str) else _slug_of(_shown(value))
 
 
 @lru_cache(maxsize=10_000)
 def _slug_of(text: str) -> str:
-    return _NOT_IN_A_SLUG.sub("-", text)[:_LONGEST].strip("-")
+    return _NOT_IN_A_SLUG.sub("-", _shown(text))[:_LONGEST].strip("-")
 
 
 def _whole(value: Value) -> Any:
