@@ -23,6 +23,16 @@ _HUNDRED = Decimal(100)
 Name = tuple[str, str]  # provider, model
 
 
+def less(amount: Decimal, percent_off: Decimal, place: Decimal) -> Decimal:
+    """An amount with a percentage taken off, rounded half up to a place where it has more digits."""
+    if not percent_off:
+        return amount
+    with localcontext(EXACT):
+        taken = amount * (_HUNDRED - percent_off) / _HUNDRED
+        kept = taken.quantize(place, ROUND_HALF_UP)
+    return taken if kept == taken else kept
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreed:
     """An agreement and its band over 0: ``percent_off`` the list, or fixed ``rates``; '' is no condition."""
@@ -83,11 +93,7 @@ class Agreed:
         if self.is_fixed:
             fixed = self.rates[meter]
             return UnitPrice(fixed.amount, fixed.per, listed.minimum)
-        off = self.percent_off or Decimal(0)
-        with localcontext(EXACT):
-            amount = listed.amount * (_HUNDRED - off) / _HUNDRED
-            if off and amount != amount.quantize(_PLACES, ROUND_HALF_UP):
-                amount = amount.quantize(_PLACES, ROUND_HALF_UP)
+        amount = less(listed.amount, self.percent_off or Decimal(0), _PLACES)
         return UnitPrice(amount, listed.per, listed.minimum)
 
 

@@ -14,12 +14,11 @@ from attribution.charging.lines import share
 from attribution.models import ChargeKind, Origin, Part
 from finops.core.meters import FIRST_UNIT_METER, HOT_METERS, Meter
 from finops.core.money import EXACT, ZERO
-from pricing.agreements import FALLS_BACK
+from pricing.agreements import FALLS_BACK, less
 from pricing.commitments import banded
 from pricing.models import Agreement, AgreementBand, BandMode, SlotRate, UnitMeter, VolumeOf
 
 _PLACE = Decimal("1e-18")
-_HUNDRED = Decimal(100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +122,10 @@ def _price(
     meter: str, listed: Decimal, percent_off: Decimal | None, fixed: Mapping[str, Decimal]
 ) -> Decimal | None:
     """What a unit costs in a band; None: the band says nothing of the meter."""
-    with localcontext(EXACT):
-        if percent_off is not None:
-            price = listed * (_HUNDRED - percent_off) / _HUNDRED
-        elif (stated := fixed.get(meter, fixed.get(FALLS_BACK.get(meter, "")))) is not None:
-            price = stated
-        else:
-            return None
-        return price.quantize(_PLACE, ROUND_HALF_UP)
+    if percent_off is not None:
+        return less(listed, percent_off, _PLACE)
+    stated = fixed.get(meter, fixed.get(FALLS_BACK.get(meter, "")))
+    return None if stated is None else stated.quantize(_PLACE, ROUND_HALF_UP, EXACT)
 
 
 _TABLES = """
