@@ -119,7 +119,8 @@ class Plain:
                 line.rest -= less
 
     def levy(self, tax: Tax) -> None:
-        for day in DAYS:
+        # Capacity is billed on the running day too, whether anybody uses it or not.
+        for day in (*DAYS, TODAY):
             if not self.holds(tax, day):
                 continue
             billed: dict[Any, Decimal] = {key: self.lines[key].rest for key in self.keys(tax, day)}
